@@ -1,0 +1,46 @@
+//! What a capability tells the consumer.
+
+use std::collections::HashSet;
+
+use async_trait::async_trait;
+use ficus_pg::Transaction;
+use uuid::Uuid;
+
+use crate::Event;
+
+/// The effects of a capability's events, its inbox and its parked keys. All of these tables belong to
+/// the capability and move with it, so that a fence refuses all of it.
+#[async_trait]
+pub trait Handler: Send + Sync {
+    /// Begins the transaction that one batch is applied in.
+    async fn begin(&self) -> sqlx::Result<Transaction>;
+
+    /// Inserts `ids` into the inbox (`ON CONFLICT DO NOTHING … RETURNING`); answers those that were
+    /// not there.
+    async fn fresh(&self, tx: &mut Transaction, ids: &[Uuid]) -> sqlx::Result<HashSet<Uuid>>;
+
+    /// The ids of those `events` whose topic and key are parked.
+    async fn parked(&self, tx: &mut Transaction, events: &[&Event]) -> sqlx::Result<HashSet<Uuid>>;
+
+    /// Parks the topic and key of `event`; nothing to do if they are.
+    async fn park(&self, tx: &mut Transaction, event: &Event, reason: &str) -> sqlx::Result<()>;
+
+    /// Applies one event. It may be called again for the same event after a rollback, so it calls
+    /// nobody outside the database.
+    async fn apply(&self, tx: &mut Transaction, event: &Event) -> Result<(), ApplyError>;
+}
+
+/// Why an event was not applied. A refusal by the fence (`ZF001`) and an unreachable database are found
+/// in [`ApplyError::Database`] and count against nobody.
+#[derive(Debug, thiserror::Error)]
+pub enum ApplyError {
+    /// It can never be applied, as a payload that does not parse: to the dead letters at once.
+    #[error("{0}")]
+    Rejected(String),
+    /// It could not be applied now: to the dead letters after three tries.
+    #[error("{0}")]
+    Failed(String),
+    /// As `Failed` if the statement was at fault; tried for ever if the database was.
+    #[error(transparent)]
+    Database(#[from] sqlx::Error),
+}
