@@ -1,0 +1,7 @@
+SELECT id,
+       user_id,
+       template,
+       cause,
+       task_id,
+       created_at AT TIME ZONE 'UTC' AS created_at
+FROM public.emails

@@ -1,0 +1,2 @@
+SELECT user_id, version
+FROM public.notification_preferences

@@ -1,0 +1,2 @@
+SELECT name, subject, body
+FROM public.templates
