@@ -1,0 +1,18 @@
+//! What every service does with PostgreSQL: a pool, named transactions, the fence's refusal told apart, the
+//! snapshot cursor's text form, and migrations of an application beside those of the engine.
+//!
+//! A request: [`begin`] → statements → [`Transaction::commit`]; [`fenced`] tells a refusal of the fence
+//! from other errors, and [`progress`] whether the request may be repeated elsewhere.
+
+mod fence;
+mod migrate;
+mod pool;
+pub mod progress;
+mod snapshot;
+mod transaction;
+
+pub use fence::{FENCED_SQLSTATE, Fenced, fenced};
+pub use migrate::{Migrations, migrate};
+pub use pool::connect;
+pub use snapshot::Snapshot;
+pub use transaction::{Transaction, begin};

@@ -1,0 +1,26 @@
+//! A pool with limits that hold when the server or the network goes away.
+
+use std::{str::FromStr, time::Duration};
+
+use sqlx::{
+    PgPool,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
+
+/// Connects lazily: the server need not be there yet, and may go and come back.
+///
+/// `max` is the number of connections at most. A statement ends after 10 s and a transaction left idle
+/// after 10 s; taking a connection fails after 3 s.
+pub fn connect(url: &str, application_name: &str, max: u32) -> Result<PgPool, sqlx::Error> {
+    let options = PgConnectOptions::from_str(url)?.application_name(application_name).options([
+        ("statement_timeout", "10s"),
+        ("idle_in_transaction_session_timeout", "10s"),
+        ("timezone", "UTC"),
+    ]);
+    Ok(PgPoolOptions::new()
+        .max_connections(max)
+        .acquire_timeout(Duration::from_secs(3))
+        .test_before_acquire(false)
+        .max_lifetime(Duration::from_secs(30 * 60))
+        .connect_lazy_with(options))
+}
