@@ -1,0 +1,149 @@
+//! One round trip in SQL: write down what is acted on, read `move`.
+
+use std::time::Duration;
+
+use sqlx::{Connection, PgConnection};
+use uuid::Uuid;
+
+use crate::{
+    Role,
+    state::{Heard, Said},
+};
+
+pub(crate) struct Round<'a> {
+    pub picker: &'a str,
+    pub role: Role,
+    pub said: &'a [(String, Said)],
+}
+
+pub(crate) struct Row {
+    capability: String,
+    owner: String,
+    epoch: i64,
+    pending: Option<Uuid>,
+    pending_left: f64,
+    unfinished: bool,
+    retired: bool,
+}
+
+/// Columns of [`Said`], for `unnest`.
+struct Columns {
+    capabilities: Vec<String>,
+    epochs: Vec<i64>,
+    pendings: Vec<Option<Uuid>>,
+    quiets: Vec<bool>,
+}
+
+impl From<&[(String, Said)]> for Columns {
+    fn from(said: &[(String, Said)]) -> Self {
+        Self {
+            capabilities: said.iter().map(|(name, _)| name.clone()).collect(),
+            epochs: said.iter().map(|(_, said)| said.epoch).collect(),
+            pendings: said.iter().map(|(_, said)| said.pending).collect(),
+            quiets: said.iter().map(|(_, said)| said.quiet).collect(),
+        }
+    }
+}
+
+/// A first registration. FOR SHARE waits for a change of `move` that is under way, and such a change
+/// waits for this: either the picker reads it, or whoever made it sees the picker.
+pub(crate) async fn register(
+    connection: &mut PgConnection,
+    round: &Round<'_>,
+) -> Result<Vec<Row>, sqlx::Error> {
+    let said = Columns::from(round.said);
+    let mut tx = connection.begin().await?;
+    // A registration must outlive a crash of the server; renewals need not.
+    sqlx::query!("SET LOCAL synchronous_commit = on").execute(&mut *tx).await?;
+    let rows = sqlx::query_as!(
+        Row,
+        r#"
+        WITH registered AS (
+            INSERT INTO picker (picker, capability, role, epoch, pending, quiet, heard_at)
+            SELECT $1, said.*, clock_timestamp()
+              FROM (SELECT c, $2::text, e, p, q
+                      FROM unnest($3::text[], $4::bigint[], $5::uuid[], $6::boolean[])
+                           AS u (c, e, p, q)) AS said
+            ON CONFLICT (picker, capability) DO UPDATE
+            SET role = excluded.role, epoch = excluded.epoch, pending = excluded.pending,
+                quiet = excluded.quiet, heard_at = clock_timestamp()
+        )
+        SELECT capability, owner, epoch, pending, unfinished, retired,
+               coalesce(extract(epoch FROM pending_until - clock_timestamp()), 0)::float8
+                   AS "pending_left!"
+          FROM move
+         WHERE capability = ANY ($3)
+         ORDER BY capability
+           FOR SHARE
+        "#,
+        round.picker,
+        round.role.as_str(),
+        &said.capabilities,
+        &said.epochs,
+        &said.pendings as &[Option<Uuid>],
+        &said.quiets,
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    tx.commit().await?;
+    Ok(rows)
+}
+
+/// A renewal and an acknowledgement: one statement, one round trip.
+pub(crate) async fn renew(
+    connection: &mut PgConnection,
+    round: &Round<'_>,
+) -> Result<Vec<Row>, sqlx::Error> {
+    let said = Columns::from(round.said);
+    sqlx::query_as!(
+        Row,
+        r#"
+        WITH renewed AS (
+            INSERT INTO picker (picker, capability, role, epoch, pending, quiet, heard_at)
+            SELECT $1, said.*, clock_timestamp()
+              FROM (SELECT c, $2::text, e, p, q
+                      FROM unnest($3::text[], $4::bigint[], $5::uuid[], $6::boolean[])
+                           AS u (c, e, p, q)) AS said
+            ON CONFLICT (picker, capability) DO UPDATE
+            SET role = excluded.role, epoch = excluded.epoch, pending = excluded.pending,
+                quiet = excluded.quiet, heard_at = clock_timestamp()
+        )
+        SELECT capability, owner, epoch, pending, unfinished, retired,
+               coalesce(extract(epoch FROM pending_until - clock_timestamp()), 0)::float8
+                   AS "pending_left!"
+          FROM move
+         WHERE capability = ANY ($3)
+        "#,
+        round.picker,
+        round.role.as_str(),
+        &said.capabilities,
+        &said.epochs,
+        &said.pendings as &[Option<Uuid>],
+        &said.quiets,
+    )
+    .fetch_all(connection)
+    .await
+}
+
+pub(crate) async fn leave(connection: &mut PgConnection, picker: &str) -> Result<(), sqlx::Error> {
+    sqlx::query!("DELETE FROM picker WHERE picker = $1", picker).execute(connection).await?;
+    Ok(())
+}
+
+/// What `rows` say of `capability`; without a row the monolith owns it, at epoch 0.
+pub(crate) fn find(rows: &[Row], capability: &str) -> Heard {
+    rows.iter().find(|row| row.capability == capability).map_or(Heard::NO_MOVE, Heard::from)
+}
+
+impl From<&Row> for Heard {
+    fn from(row: &Row) -> Self {
+        Self {
+            owner: row.owner.parse().expect("a check on move.owner allows these words only"),
+            epoch: row.epoch,
+            pending: row.pending,
+            pending_left: Duration::from_secs_f64(row.pending_left.max(0.0)),
+            unfinished: row.unfinished,
+            retired: row.retired,
+        }
+    }
+}

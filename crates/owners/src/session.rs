@@ -1,0 +1,144 @@
+//! The picker's connections to the control database: one that listens, one that asks and acknowledges.
+//!
+//! A round trip is one statement: it writes down what this process already acts on and reads `move`. What
+//! it read is published, and if that may be acknowledged, the next round trip follows at once.
+
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::{Duration, Instant},
+};
+
+use sqlx::{
+    ConnectOptions, PgConnection,
+    postgres::{PgConnectOptions, PgListener, PgPoolOptions},
+};
+use tokio::{
+    sync::watch,
+    time::{sleep, timeout},
+};
+
+use crate::{
+    owners::Shared,
+    round::{self, Round},
+    state::Said,
+};
+
+const POLL: Duration = Duration::from_secs(1);
+/// Under a third of the lease that it renews.
+const RENEW: Duration = Duration::from_millis(50);
+/// Bounds every connection attempt and every statement, so that a connection whose other end is gone is
+/// given up.
+const PATIENCE: Duration = Duration::from_secs(1);
+const BACKOFF: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
+/// A picker that was silent for longer registers anew: the controller may no longer wait for it.
+const SURELY_REGISTERED: Duration = Duration::from_secs(10);
+
+/// Runs until the picker has left. Marks `first` once the owners have been read.
+pub(crate) async fn run(
+    options: PgConnectOptions,
+    shared: Arc<Shared>,
+    first: watch::Sender<bool>,
+) {
+    let options = options
+        .application_name(&format!("ficus-owners {}", shared.picker))
+        .options([("statement_timeout", "2s"), ("synchronous_commit", "off")])
+        .disable_statement_logging();
+    let listening = tokio::spawn(listen(options.clone(), Arc::clone(&shared)));
+    let mut backoff = BACKOFF.0;
+    while !shared.leaving.load(Ordering::Acquire) {
+        if let Ok(Ok(connection)) = timeout(PATIENCE, options.connect()).await {
+            let error = converse(connection, &shared, &first, &mut backoff).await;
+            if let Err(error) = error {
+                tracing::warn!(%error, picker = %shared.picker, "lost the control database; going on from the last view");
+            }
+        }
+        tokio::select! {
+            () = sleep(backoff) => {}
+            () = shared.wake.notified() => {}
+        }
+        backoff = (backoff * 2).min(BACKOFF.1);
+    }
+    listening.abort();
+    shared.left.notify_waiters();
+}
+
+/// Round trips on one connection, until it fails or the picker leaves.
+async fn converse(
+    mut connection: PgConnection,
+    shared: &Shared,
+    first: &watch::Sender<bool>,
+    backoff: &mut Duration,
+) -> Result<(), sqlx::Error> {
+    let mut registered_at: Option<Instant> = None;
+    loop {
+        if shared.leaving.load(Ordering::Acquire) {
+            return bounded(round::leave(&mut connection, &shared.picker)).await;
+        }
+        let said = say(shared);
+        let asked_at = Instant::now();
+        let round = Round { picker: &shared.picker, role: shared.role, said: &said };
+        let rows = match registered_at {
+            Some(at) if at.elapsed() < SURELY_REGISTERED => {
+                bounded(round::renew(&mut connection, &round)).await?
+            }
+            _ => bounded(round::register(&mut connection, &round)).await?,
+        };
+        let received_at = Instant::now();
+        registered_at = Some(asked_at);
+        for name in shared.names() {
+            shared.take(name, round::find(&rows, name), asked_at, received_at);
+        }
+        first.send_replace(true);
+        *backoff = BACKOFF.0;
+        rest(shared, &said, asked_at).await;
+    }
+}
+
+/// Until there is something new to say or to ask.
+async fn rest(shared: &Shared, said: &[(String, Said)], asked_at: Instant) {
+    if say(shared) != said {
+        return;
+    }
+    let interval = if leased(shared) { RENEW } else { POLL };
+    tokio::select! {
+        () = sleep(interval.saturating_sub(asked_at.elapsed())) => {}
+        () = shared.wake.notified() => {}
+    }
+}
+
+fn say(shared: &Shared) -> Vec<(String, Said)> {
+    let saying = |name: &String| Some((name.clone(), shared.state(name)?.said()));
+    shared.names().filter_map(saying).collect()
+}
+
+fn leased(shared: &Shared) -> bool {
+    shared.names().any(|name| shared.state(name).is_some_and(|state| state.leased()))
+}
+
+async fn bounded<T>(work: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {
+    timeout(PATIENCE, work).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
+}
+
+/// Wakes the conversation for every notification, and whenever some may have been missed.
+async fn listen(options: PgConnectOptions, shared: Arc<Shared>) {
+    let mut backoff = BACKOFF.0;
+    loop {
+        if let Ok(mut listener) = bounded(listener(&options)).await {
+            backoff = BACKOFF.0;
+            shared.wake.notify_one();
+            while let Ok(Some(_)) = listener.try_recv().await {
+                shared.wake.notify_one();
+            }
+        }
+        sleep(backoff).await;
+        backoff = (backoff * 2).min(BACKOFF.1);
+    }
+}
+
+async fn listener(options: &PgConnectOptions) -> Result<PgListener, sqlx::Error> {
+    let pool = PgPoolOptions::new().max_connections(1).connect_with(options.clone()).await?;
+    let mut listener = PgListener::connect_with(&pool).await?;
+    listener.eager_reconnect(false);
+    listener.listen("ficus_move").await?;
+    Ok(listener)
+}
