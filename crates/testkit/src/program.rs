@@ -1,0 +1,131 @@
+//! Programs as child processes.
+
+use std::{
+    ffi::OsStr,
+    fs::File,
+    io::Read as _,
+    net::{SocketAddr, TcpListener},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
+
+use crate::{unique, wait_until};
+
+/// A running program, killed with this value. What it said is printed if the test fails.
+pub struct Program {
+    child: Child,
+    log: PathBuf,
+}
+
+impl Program {
+    /// Starts the program at `path`; `environment` is added to the test's own.
+    pub fn start(
+        path: impl AsRef<Path>,
+        arguments: impl IntoIterator<Item = impl AsRef<OsStr>>,
+        environment: impl IntoIterator<Item = (impl AsRef<OsStr>, impl AsRef<OsStr>)>,
+    ) -> Self {
+        let path = path.as_ref();
+        let log = std::env::temp_dir().join(unique("program"));
+        let output = File::create(&log).expect("failed to create the program's log");
+        let child = Command::new(path)
+            .args(arguments)
+            .envs(environment)
+            .stdin(Stdio::null())
+            .stdout(output.try_clone().expect("failed to share the program's log"))
+            .stderr(output)
+            .spawn()
+            .unwrap_or_else(|error| panic!("failed to start {}: {error}", path.display()));
+        Self { child, log }
+    }
+
+    /// The process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Whether it still runs.
+    pub fn is_running(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// Everything it has written to standard output and standard error.
+    pub fn log(&self) -> String {
+        let mut text = String::new();
+        if let Ok(mut file) = File::open(&self.log) {
+            let _ = file.read_to_string(&mut text);
+        }
+        text
+    }
+
+    /// Kills it at once, as a crash would, and waits for its end.
+    pub fn kill(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    /// Waits until `GET /healthz` at `address` answers 200.
+    pub async fn healthy(&mut self, address: SocketAddr) {
+        self.wait_for(address, "be healthy", is_healthy).await;
+    }
+
+    /// Waits until `address` accepts connections.
+    pub async fn listening(&mut self, address: SocketAddr) {
+        self.wait_for(address, "listen", async |at| TcpStream::connect(at).await.is_ok()).await;
+    }
+
+    async fn wait_for(
+        &mut self,
+        address: SocketAddr,
+        what: &str,
+        mut condition: impl AsyncFnMut(SocketAddr) -> bool,
+    ) {
+        let what = format!("the program is to {what} at {address}");
+        wait_until(&what, Duration::from_secs(20), async || {
+            assert!(self.is_running(), "the program ended before it was ready:\n{}", self.log());
+            condition(address).await
+        })
+        .await;
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        self.kill();
+        if std::thread::panicking() {
+            eprintln!("--- the program said:\n{}", self.log());
+        }
+        let _ = std::fs::remove_file(&self.log);
+    }
+}
+
+async fn is_healthy(address: SocketAddr) -> bool {
+    let answer = async {
+        let mut stream = TcpStream::connect(address).await?;
+        stream.write_all(b"GET /healthz HTTP/1.0\r\nHost: test\r\n\r\n").await?;
+        let mut head = [0; 12];
+        stream.read_exact(&mut head).await?;
+        Ok::<_, std::io::Error>(head.ends_with(b" 200"))
+    };
+    answer.await.unwrap_or(false)
+}
+
+/// A program of this workspace by its name, from the folder that the test was built into.
+pub fn binary(name: &str) -> PathBuf {
+    let test = std::env::current_exe().expect("a process knows its own path");
+    let folder = test.ancestors().nth(2).expect("a test lies in target/<profile>/deps");
+    let path = folder.join(name);
+    assert!(path.exists(), "{} is not built: run `make test`", path.display());
+    path
+}
+
+/// An address on this machine that was free a moment ago, for a program that is told where to listen.
+pub fn free_address() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("failed to find a free port");
+    listener.local_addr().expect("a bound socket has an address")
+}
