@@ -19,10 +19,8 @@ pub struct Migrations {
 pub async fn migrate(url: &str, all: &[Migrations]) -> Result<(), MigrateError> {
     let mut connection = PgConnectOptions::from_str(url)?.connect().await?;
     for migrations in all {
-        let mut migrator = Migrator {
-            migrations: migrations.migrator.migrations.clone(),
-            ..Migrator::DEFAULT
-        };
+        let mut migrator =
+            Migrator { migrations: migrations.migrator.migrations.clone(), ..Migrator::DEFAULT };
         migrator.dangerous_set_table_name(migrations.table);
         migrator.run(&mut connection).await?;
     }

@@ -22,7 +22,12 @@ pub fn is_traceparent(text: &str) -> bool {
         part.len() == length && part.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
     };
     let some = |part: &str| part.bytes().any(|b| b != b'0');
-    *version == "00" && hex(trace, 32) && some(trace) && hex(span, 16) && some(span) && hex(flags, 2)
+    *version == "00"
+        && hex(trace, 32)
+        && some(trace)
+        && hex(span, 16)
+        && some(span)
+        && hex(flags, 2)
 }
 
 /// A new `traceparent`, sampled.

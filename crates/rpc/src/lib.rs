@@ -1,0 +1,21 @@
+//! A call on the wire, the same for every service: one closed set of errors and what they are in gRPC and in
+//! HTTP, the JSON of the contracts, and the signed identity that travels inside.
+//!
+//! A handler answers `Result<T, Error>`; at the door the error becomes a [`tonic::Status`] or a problem
+//! document, and a status from a service becomes the same [`Error`] again.
+
+mod error;
+pub mod identity;
+pub mod json;
+pub mod problem;
+mod status;
+
+pub use error::{Error, Kind};
+
+/// Header and metadata by which an owner says that it refused a write and did nothing else:
+/// `<capability> <epoch>`.
+pub const FENCED: &str = "ficus-fenced";
+/// Header and metadata by which a caller names a write, so that repeating it does nothing more.
+pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
+/// Header and metadata that mark an answer as the stored one of an earlier request.
+pub const IDEMPOTENT_REPLAYED: &str = "idempotent-replayed";
