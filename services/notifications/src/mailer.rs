@@ -1,0 +1,129 @@
+//! Sends the mails that are due, while this service owns notifications.
+//!
+//! A mail is claimed by a committed write before the mail server is called, and recorded after it, so
+//! that only a crash in between repeats it, under the same Message-ID. The guard that is held from claim
+//! to record makes a planned switch wait for both.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ficus_owners::{Guard, Owners, Side};
+use ficus_process::{Shutdown, failpoint};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+use crate::domain::mail::{self, Claim, Letter};
+use crate::events::outgoing;
+use crate::peers::{Directory, Failed, Smtp};
+use crate::store::{self, deliveries};
+
+/// Mails on their way at a time.
+const IN_FLIGHT: usize = 16;
+
+/// How long to wait when nothing is due.
+const IDLE: Duration = Duration::from_millis(200);
+
+/// Sends mails.
+#[derive(Clone)]
+pub struct Mailer {
+    pub pool: store::Pool,
+    pub owners: Owners,
+    pub directory: Directory,
+    pub smtp: Smtp,
+}
+
+impl Mailer {
+    /// Runs until shutdown is requested and what is in flight has ended.
+    pub async fn run(self, shutdown: Shutdown) {
+        let places = Arc::new(Semaphore::new(IN_FLIGHT));
+        let mut in_flight = JoinSet::new();
+        while !shutdown.is_requested() {
+            while in_flight.try_join_next().is_some() {}
+            let begun = self.begin(&places, &mut in_flight).await.unwrap_or_else(|error| {
+                log(&error, "failed to claim mails");
+                0
+            });
+            if begun == 0 {
+                tokio::select! {
+                    () = tokio::time::sleep(IDLE) => {}
+                    () = shutdown.requested() => {}
+                }
+            }
+        }
+        while in_flight.join_next().await.is_some() {}
+    }
+
+    /// Claims as many mails as there are free places and sends each in a task of its own.
+    async fn begin(
+        &self,
+        places: &Arc<Semaphore>,
+        in_flight: &mut JoinSet<()>,
+    ) -> store::Result<usize> {
+        let first = Arc::clone(places).acquire_owned().await.expect("it is never closed");
+        let Some(guard) = self.owners.may_work("notifications", Side::Service) else {
+            return Ok(0);
+        };
+        let guard = Arc::new(guard);
+        let limit = i64::try_from(places.available_permits() + 1).unwrap_or(1);
+        let claims = self.claim(limit).await?;
+        let begun = claims.len();
+        let mut place = Some(first);
+        for claim in claims {
+            let place = place.take().or_else(|| Arc::clone(places).try_acquire_owned().ok());
+            let (mailer, guard) = (self.clone(), Arc::clone(&guard));
+            in_flight.spawn(async move {
+                mailer.deliver(&claim, &guard).await;
+                drop(place);
+            });
+        }
+        Ok(begun)
+    }
+
+    async fn claim(&self, limit: i64) -> store::Result<Vec<Claim>> {
+        let mut tx = ficus_pg::begin(&self.pool, "claim mails").await?;
+        let claims = deliveries::claim(&mut tx, limit).await?;
+        tx.commit().await?;
+        Ok(claims)
+    }
+
+    async fn deliver(&self, claim: &Claim, _until_recorded: &Guard) {
+        failpoint::reach("mailer.claimed").await;
+        let outcome = self.send(claim).await;
+        failpoint::reach("mailer.sent").await;
+        if let Err(error) = self.record(claim, outcome).await {
+            log(&error, "failed to record a mail; it will be sent again");
+        }
+    }
+
+    async fn send(&self, claim: &Claim) -> Result<(), Failed> {
+        let person = self.directory.look_up(claim.user_id).await?;
+        self.smtp.send(Letter::write(claim, person)).await
+    }
+
+    async fn record(&self, claim: &Claim, outcome: Result<(), Failed>) -> store::Result<()> {
+        let mut tx = ficus_pg::begin(&self.pool, "record a mail").await?;
+        match (outcome, mail::backoff(claim.attempts)) {
+            (Ok(()), _) => {
+                if let Some(version) = deliveries::sent(&mut tx, claim).await? {
+                    outgoing::delivered(&mut tx, claim, version).await?;
+                }
+            }
+            (Err(error), Some(wait)) => {
+                deliveries::retry(&mut tx, claim, wait, &error.to_string()).await?;
+            }
+            (Err(error), None) => {
+                if let Some(version) = deliveries::failed(&mut tx, claim, &error.to_string()).await? {
+                    outgoing::bounced(&mut tx, claim, version).await?;
+                }
+            }
+        }
+        tx.commit().await
+    }
+}
+
+fn log(error: &store::Error, what: &str) {
+    match ficus_pg::fenced(error) {
+        Some(fenced) => tracing::info!(epoch = fenced.epoch, "{what}: the fence is shut"),
+        None => tracing::warn!(%error, "{what}"),
+    }
+}
