@@ -1,0 +1,204 @@
+//! What was counted: a histogram a second and route, summed up over any window.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+use serde::Serialize;
+
+/// How many different failures are kept as text.
+const FAILURES_KEPT: usize = 50;
+
+/// Latencies and counts of a run.
+#[derive(Debug, Default)]
+pub struct Report {
+    seconds: BTreeMap<u64, BTreeMap<&'static str, Cell>>,
+    failures: Vec<String>,
+}
+
+/// One request that was answered or given up.
+#[derive(Debug)]
+pub(crate) struct Sample {
+    pub route: &'static str,
+    /// When it was due, since the load began; its second is the bucket it counts in.
+    pub due: Duration,
+    pub latency: Duration,
+    pub service: Duration,
+    pub ok: bool,
+}
+
+#[derive(Debug)]
+struct Cell {
+    sent: u64,
+    shed: u64,
+    ok: u64,
+    /// Microseconds from the intended start, two significant digits (1 %).
+    latency: Histogram<u32>,
+    /// Microseconds from the actual start.
+    service: Histogram<u32>,
+}
+
+impl Default for Cell {
+    fn default() -> Self {
+        let empty = || Histogram::new(2).expect("2 is a valid number of digits");
+        Self { sent: 0, shed: 0, ok: 0, latency: empty(), service: empty() }
+    }
+}
+
+/// Counts and percentiles of a window.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Summary {
+    /// Requests that left.
+    pub sent: u64,
+    /// Those that got the expected status.
+    pub ok: u64,
+    /// Those that got another, none, or were shed.
+    pub failed: u64,
+    /// Requests that were due but never left, because too many were in flight.
+    pub shed: u64,
+    /// From the intended start.
+    pub latency: Latency,
+    /// From the actual start.
+    pub service: Latency,
+}
+
+/// Milliseconds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+pub struct Latency {
+    pub p50: f64,
+    pub p99: f64,
+    pub max: f64,
+}
+
+impl Report {
+    pub(crate) fn count(&mut self, sample: &Sample, failure: impl FnOnce() -> String) {
+        let cell = self.cell(sample.route, sample.due);
+        cell.sent += 1;
+        cell.ok += u64::from(sample.ok);
+        record(&mut cell.latency, sample.latency);
+        record(&mut cell.service, sample.service);
+        if !sample.ok {
+            self.keep(sample.due, failure());
+        }
+    }
+
+    pub(crate) fn shed(&mut self, route: &'static str, due: Duration) {
+        self.cell(route, due).shed += 1;
+        self.keep(due, format!("{route} shed: too many in flight"));
+    }
+
+    /// The first failures, each with the second it was due in.
+    pub fn failures(&self) -> &[String] {
+        &self.failures
+    }
+
+    /// Sums up the seconds that `from..to` touches.
+    pub fn window(&self, from: Duration, to: Duration) -> Summary {
+        self.sum(from, to, |_| true)
+    }
+
+    /// Sums up one route over the seconds that `from..to` touches.
+    pub fn route(&self, route: &str, from: Duration, to: Duration) -> Summary {
+        self.sum(from, to, |name| name == route)
+    }
+
+    /// Sums up everything.
+    pub fn total(&self) -> Summary {
+        self.window(Duration::ZERO, Duration::MAX)
+    }
+
+    fn sum(&self, from: Duration, to: Duration, wanted: impl Fn(&str) -> bool) -> Summary {
+        let mut sum = Cell::default();
+        for cells in self.seconds.range(from.as_secs()..=to.as_secs()).map(|(_, cells)| cells) {
+            for (_, cell) in cells.iter().filter(|(route, _)| wanted(route)) {
+                sum.add(cell);
+            }
+        }
+        sum.summary()
+    }
+
+    fn cell(&mut self, route: &'static str, due: Duration) -> &mut Cell {
+        self.seconds.entry(due.as_secs()).or_default().entry(route).or_default()
+    }
+
+    fn keep(&mut self, due: Duration, failure: String) {
+        if self.failures.len() < FAILURES_KEPT {
+            self.failures.push(format!("at {:.1} s: {failure}", due.as_secs_f64()));
+        }
+    }
+}
+
+impl Cell {
+    fn add(&mut self, other: &Self) {
+        self.sent += other.sent;
+        self.shed += other.shed;
+        self.ok += other.ok;
+        // Histograms that grow by themselves take any other in.
+        self.latency.add(&other.latency).expect("a growing histogram takes any value");
+        self.service.add(&other.service).expect("a growing histogram takes any value");
+    }
+
+    fn summary(&self) -> Summary {
+        Summary {
+            sent: self.sent,
+            ok: self.ok,
+            failed: self.sent - self.ok + self.shed,
+            shed: self.shed,
+            latency: latency(&self.latency),
+            service: latency(&self.service),
+        }
+    }
+}
+
+fn latency(histogram: &Histogram<u32>) -> Latency {
+    let at = |quantile| milliseconds(histogram.value_at_quantile(quantile));
+    Latency { p50: at(0.5), p99: at(0.99), max: milliseconds(histogram.max()) }
+}
+
+fn record(histogram: &mut Histogram<u32>, duration: Duration) {
+    // An hour is beyond any time-out; without the bound a mistaken value would make the histogram huge.
+    let microseconds = duration.min(Duration::from_secs(3_600)).as_micros();
+    let microseconds = u64::try_from(microseconds).expect("an hour fits 64 bits");
+    histogram.record(microseconds).expect("a growing histogram takes any value");
+}
+
+#[expect(clippy::cast_precision_loss, reason = "microseconds of a request are far below 2^52")]
+fn milliseconds(microseconds: u64) -> f64 {
+    microseconds as f64 / 1_000.0
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{Report, Sample};
+
+    fn sample(due: u64, latency: u64, ok: bool) -> Sample {
+        let latency = Duration::from_millis(latency);
+        Sample { route: "a", due: Duration::from_millis(due), latency, service: latency, ok }
+    }
+
+    #[test]
+    fn a_window_is_the_seconds_it_touches() {
+        let mut report = Report::default();
+        for (due, latency) in [(900, 1), (1_100, 10), (1_900, 20), (2_100, 500)] {
+            report.count(&sample(due, latency, true), String::new);
+        }
+        let window = report.window(Duration::from_millis(1_500), Duration::from_millis(1_600));
+        assert_eq!(window.sent, 2);
+        assert!((window.latency.max - 20.0).abs() < 0.4, "{window:?}");
+        assert_eq!(report.total().sent, 4);
+        assert_eq!(report.route("b", Duration::ZERO, Duration::MAX).sent, 0);
+    }
+
+    #[test]
+    fn what_was_shed_has_failed() {
+        let mut report = Report::default();
+        report.count(&sample(0, 1, true), String::new);
+        report.count(&sample(0, 1, false), || "500".to_owned());
+        report.shed("a", Duration::ZERO);
+        let total = report.total();
+        assert_eq!((total.sent, total.ok, total.failed, total.shed), (2, 1, 2, 1));
+        assert_eq!(report.failures().len(), 2);
+    }
+}
