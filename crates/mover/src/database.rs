@@ -1,0 +1,4 @@
+//! One side's pools.
+
+#[derive(Debug)]
+pub(crate) struct Database {}

@@ -1,0 +1,1 @@
+//! Every statement whose names are data.
