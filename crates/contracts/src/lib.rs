@@ -6,8 +6,7 @@ use std::sync::LazyLock;
 use prost_reflect::DescriptorPool;
 
 /// Every contract with its imports, as a serialised `google.protobuf.FileDescriptorSet`.
-pub const FILE_DESCRIPTOR_SET: &[u8] =
-    include_bytes!(concat!(env!("OUT_DIR"), "/trellis.binpb"));
+pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/trellis.binpb"));
 
 /// The same, decoded.
 pub static DESCRIPTOR_POOL: LazyLock<DescriptorPool> = LazyLock::new(|| {

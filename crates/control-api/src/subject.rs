@@ -117,7 +117,7 @@ impl Subject {
             path: path.to_owned(),
             source: Box::new(source),
         })?;
-        subject.folder = path.parent().unwrap_or(Path::new("")).to_owned();
+        path.parent().unwrap_or(Path::new("")).clone_into(&mut subject.folder);
         Ok(subject)
     }
 

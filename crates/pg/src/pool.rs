@@ -21,6 +21,6 @@ pub fn connect(url: &str, application_name: &str, max: u32) -> Result<PgPool, sq
         .max_connections(max)
         .acquire_timeout(Duration::from_secs(3))
         .test_before_acquire(false)
-        .max_lifetime(Duration::from_secs(30 * 60))
+        .max_lifetime(Duration::from_mins(30))
         .connect_lazy_with(options))
 }

@@ -42,7 +42,7 @@ mod tests {
     #[tokio::test]
     async fn a_signed_token_names_its_subject() {
         let signer = Signer::generate(Clock::system());
-        let verifier = Verifier::with_keys(keys(&signer));
+        let verifier = Verifier::with_keys(&keys(&signer));
         let token = signer.sign("42").expect("a token");
         let caller = verifier.verify(&token).await.expect("keys are at hand");
         assert_eq!(caller, Some(Caller { user_id: 42 }));
@@ -51,7 +51,7 @@ mod tests {
     #[tokio::test]
     async fn tokens_of_others_or_of_yesterday_are_refused() {
         let signer = Signer::generate(Clock::system());
-        let verifier = Verifier::with_keys(keys(&signer));
+        let verifier = Verifier::with_keys(&keys(&signer));
         let stranger = Signer::generate(Clock::system()).sign("42").expect("a token");
         assert_eq!(verifier.verify(&stranger).await.expect("keys are at hand"), None);
 

@@ -1,4 +1,4 @@
-//! The JSON of the contracts: snake_case names, 64-bit integers as numbers, enums by name, default values
+//! The JSON of the contracts: `snake_case` names, 64-bit integers as numbers, enums by name, default values
 //! present, absent messages left out, times in RFC 3339.
 //!
 //! The monolith and the gateway encode by these rules alone, so their bodies are equal byte for byte.

@@ -41,7 +41,7 @@ impl Verifier {
     }
 
     /// Knows these keys and no others.
-    pub fn with_keys(set: JwkSet) -> Self {
+    pub fn with_keys(set: &JwkSet) -> Self {
         Self::new(None, usable(set))
     }
 
@@ -89,7 +89,7 @@ impl Verifier {
             .await
             .map_err(|_| KeysUnavailable(format!("no answer within {PATIENCE:?}")))??;
         if let Ok(mut keys) = self.0.keys.write() {
-            *keys = usable(set);
+            *keys = usable(&set);
         }
         *fetched = Some(Instant::now());
         Ok(())
@@ -108,7 +108,7 @@ async fn get(url: http::Uri) -> Result<JwkSet, KeysUnavailable> {
 }
 
 /// The keys that verify: with an id, and of the one algorithm.
-fn usable(set: JwkSet) -> HashMap<String, DecodingKey> {
+fn usable(set: &JwkSet) -> HashMap<String, DecodingKey> {
     set.keys
         .iter()
         .filter(|key| key.common.key_algorithm.is_none_or(|a| a.to_string() == "EdDSA"))

@@ -1,0 +1,49 @@
+# The one entrance. `make help` lists what there is.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+LAB := target/debug/lab
+# Queries are checked against .sqlx; `make sqlx` refreshes it.
+export SQLX_OFFLINE ?= true
+
+.PHONY: help doctor deps build up down clean tour test lint fmt sqlx
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+doctor: ## Check what tour and test need, in under two seconds
+	@deploy/local/doctor.sh
+
+deps: ## Install what doctor misses, where that is allowed
+	@deploy/local/doctor.sh --install
+
+build: deps ## Build every program
+	cargo build --workspace
+
+tour: build ## Watch a capability leave the monolith and come back, under load (5 minutes)
+	$(LAB) tour $(TOUR)
+
+test: build ## Run every test on real PostgreSQL and a real broker
+	$(LAB) scratch -- cargo test --workspace --no-fail-fast
+
+up: build ## Start Trellis and Ficus on this machine
+	$(LAB) up
+
+down: ## Stop every process and free the ports
+	@if [ -x $(LAB) ]; then $(LAB) down; else echo "nothing was built, so nothing runs"; fi
+
+clean: down ## Stop everything and remove what was built and written
+	rm -rf .ficus
+	cargo clean
+
+lint: ## Check format, lints and the directions between crates
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+	deploy/local/bounds.sh
+
+fmt: ## Format the code
+	cargo fmt --all
+
+sqlx: build ## Refresh .sqlx on scratch servers
+	rm -rf .sqlx && mkdir .sqlx
+	touch crates/*/src/lib.rs services/*/src/lib.rs
+	$(LAB) scratch --migrated -- env SQLX_OFFLINE=false SQLX_OFFLINE_DIR=$(CURDIR)/.sqlx cargo check --workspace --all-targets
