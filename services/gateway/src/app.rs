@@ -1,0 +1,109 @@
+//! The wiring: what a request passes, in order.
+
+use std::{sync::Arc, time::Duration};
+
+use anyhow::Context;
+use axum::{Router, error_handling::HandleErrorLayer, middleware, routing::get};
+use ficus_control_api::subject::Subject;
+use ficus_owners::{Owners, Role};
+use ficus_process::{Clock, Shutdown};
+use ficus_routing::{HoldLayer, RouteLayer};
+use ficus_rpc::identity::Signer;
+use tokio::net::TcpListener;
+use tower::{
+    ServiceBuilder, limit::GlobalConcurrencyLimitLayer, load_shed::LoadShedLayer,
+    timeout::TimeoutLayer,
+};
+
+use crate::{
+    api,
+    config::{Config, Limits},
+    error, headers,
+    limits::{self, Deadline},
+    owners::Followed,
+    server, trace,
+    upstream::{self, Contract, Upstreams},
+};
+
+/// Runs the gateway until it is told to stop, and then until every request has its answer.
+pub async fn serve(config: Config, shutdown: Shutdown) -> anyhow::Result<()> {
+    let subject = Subject::read(&config.config)?;
+    let contract = upstream::contract(&subject)?;
+    let Some(owners) = owners(&subject, &config.name, &shutdown).await? else { return Ok(()) };
+    let router = router(&subject, &contract, owners.clone(), config.limits, &shutdown)?;
+    let listener = TcpListener::bind(config.listen)
+        .await
+        .with_context(|| format!("failed to listen on {}", config.listen))?;
+    tracing::info!(address = %config.listen, "serving");
+    server::run(listener, router, shutdown).await;
+    owners.leave().await;
+    Ok(())
+}
+
+/// Every layer that a request passes, outermost first.
+pub fn router(
+    subject: &Subject,
+    contract: &Contract,
+    owners: Owners,
+    limits: Limits,
+    shutdown: &Shutdown,
+) -> anyhow::Result<Router> {
+    let signer = Signer::generate(Clock::system());
+    let upstreams = Upstreams::new(subject, contract, &signer)?;
+    let table = Arc::new(contract.table(subject)?);
+    let time_limit = Duration::from_secs(limits.time_limit);
+    let hold = HoldLayer::new(Followed(owners), &table, ficus_routing::Limits::default());
+
+    let passed_on = ServiceBuilder::new()
+        // Whatever goes wrong below becomes a problem document here, and is logged here.
+        .layer(HandleErrorLayer::new(error::answer))
+        // More requests than can be worked on are refused at once; a queue would only make all of them late.
+        .layer(LoadShedLayer::new())
+        .layer(GlobalConcurrencyLimitLayer::new(limits.in_flight))
+        // A request that takes longer has nobody waiting for it; those below learn when that will be.
+        .layer(TimeoutLayer::new(time_limit))
+        .map_request(move |request| Deadline::within(time_limit, request))
+        // Method and path name the capability; what they do not name is the monolith's.
+        .layer(RouteLayer::new(table))
+        // The owner of this moment is chosen; what it refuses because of its fence is held and repeated.
+        .layer(hold)
+        // To the monolith over HTTP, or to the service over gRPC or HTTP.
+        .service(upstreams);
+
+    Ok(Router::new()
+        .route("/healthz", get(api::health::alive))
+        .route("/readyz", get(api::health::ready).with_state(shutdown.clone()))
+        .route("/.well-known/jwks.json", get(api::jwks::keys).with_state(signer))
+        .fallback_service(passed_on)
+        .layer(
+            ServiceBuilder::new()
+                // What concerns one hop, or says who somebody is, goes no further in either direction.
+                .layer(middleware::from_fn(headers::rebuilt))
+                // Every request has a trace, the caller's where it is well formed.
+                .layer(middleware::from_fn(trace::continued))
+                // A body that is too large is refused before it is read, or where it turns out to be.
+                .layer(middleware::from_fn_with_state(limits, limits::body)),
+        ))
+}
+
+/// Follows the control database, however long it is away; `None` when told to stop meanwhile.
+async fn owners(
+    subject: &Subject,
+    name: &str,
+    shutdown: &Shutdown,
+) -> anyhow::Result<Option<Owners>> {
+    let url = subject.control.database.url()?;
+    let capabilities = subject.capability.keys().cloned();
+    let start = Owners::start(&url, name, Role::Gateway, capabilities);
+    tokio::pin!(start);
+    loop {
+        tokio::select! {
+            owners = &mut start => return Ok(Some(owners?)),
+            () = shutdown.requested() => return Ok(None),
+            () = tokio::time::sleep(Duration::from_secs(3)) => tracing::warn!(
+                variable = subject.control.database.env,
+                "waiting for the control database; nothing is served before it has said who owns what"
+            ),
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! Flags and environment.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use clap::Parser;
+
+/// The gateway: sends every request to whoever owns its capability.
+#[derive(Debug, Clone, Parser)]
+#[command(version)]
+pub struct Config {
+    /// What the engine is told of the system that it moves.
+    #[arg(long, env = "FICUS_CONFIG", default_value = "ficus.toml")]
+    pub config: PathBuf,
+
+    /// Address to listen on.
+    #[arg(long, default_value = "127.0.0.1:8200")]
+    pub listen: SocketAddr,
+
+    /// Name in the control database; no two gateways have the same.
+    #[arg(long, default_value = "gateway-1")]
+    pub name: String,
+
+    #[command(flatten)]
+    pub limits: Limits,
+}
+
+/// What one gateway takes.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub struct Limits {
+    /// Bytes of one body.
+    #[arg(long, default_value_t = 10 << 20)]
+    pub body_limit: usize,
+
+    /// Seconds until a request without an answer is given up.
+    #[arg(long, default_value_t = 30)]
+    pub time_limit: u64,
+
+    /// Requests at once; more are refused.
+    #[arg(long, default_value_t = 4_096)]
+    pub in_flight: usize,
+}

@@ -1,0 +1,128 @@
+//! The RPC's request, from body, query and path.
+
+use ficus_routing::{Match, Payload, Rpc};
+use ficus_rpc::{Error, json};
+use prost_reflect::{DynamicMessage, Kind, ReflectMessage, Value};
+
+/// Reads the body as JSON, then the query, then the path: a later one outdoes an earlier one.
+pub fn request(
+    rpc: &Rpc,
+    found: &Match,
+    query: Option<&str>,
+    body: &[u8],
+) -> Result<DynamicMessage, Error> {
+    let input = rpc.method.input();
+    let mut message = match &rpc.payload {
+        Payload::None | Payload::Whole => json::decode_dynamic(input, body)?,
+        Payload::Field(name) => within(DynamicMessage::new(input), name, body)?,
+    };
+    for (name, value) in form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
+        set(&mut message, &name, &value)?;
+    }
+    for (name, value) in &found.fields {
+        set(&mut message, name, value)?;
+    }
+    Ok(message)
+}
+
+/// The message with the body as one of its fields.
+fn within(mut message: DynamicMessage, name: &str, body: &[u8]) -> Result<DynamicMessage, Error> {
+    let field = message.descriptor().get_field_by_name(name);
+    let field = field.ok_or_else(|| bad_request(format!("there is no field {name}")))?;
+    let Kind::Message(inner) = field.kind() else {
+        return Err(bad_request(format!("{name} cannot be a body")));
+    };
+    message.set_field(&field, Value::Message(json::decode_dynamic(inner, body)?));
+    Ok(message)
+}
+
+/// Sets a scalar field to what its text says; `a.b` is field b of message a.
+fn set(message: &mut DynamicMessage, name: &str, text: &str) -> Result<(), Error> {
+    let (head, rest) = name.split_once('.').map_or((name, None), |(head, rest)| (head, Some(rest)));
+    let field = message.descriptor().get_field_by_name(head);
+    let field = field.ok_or_else(|| bad_request(format!("there is no field {name}")))?;
+    let unfit = || bad_request(format!("{name} has no such value"));
+    if let Some(rest) = rest {
+        let inner = message.get_field_mut(&field).as_message_mut().ok_or_else(unfit)?;
+        return set(inner, rest, text);
+    }
+    if field.is_map() {
+        return Err(unfit());
+    }
+    let value = scalar(&field.kind(), text).ok_or_else(unfit)?;
+    if field.is_list() {
+        message.get_field_mut(&field).as_list_mut().ok_or_else(unfit)?.push(value);
+    } else {
+        message.set_field(&field, value);
+    }
+    Ok(())
+}
+
+fn scalar(kind: &Kind, text: &str) -> Option<Value> {
+    match kind {
+        Kind::Int64 | Kind::Sint64 | Kind::Sfixed64 => text.parse().ok().map(Value::I64),
+        Kind::Uint64 | Kind::Fixed64 => text.parse().ok().map(Value::U64),
+        Kind::Int32 | Kind::Sint32 | Kind::Sfixed32 => text.parse().ok().map(Value::I32),
+        Kind::Uint32 | Kind::Fixed32 => text.parse().ok().map(Value::U32),
+        Kind::Double => text.parse().ok().map(Value::F64),
+        Kind::Float => text.parse().ok().map(Value::F32),
+        Kind::Bool => text.parse().ok().map(Value::Bool),
+        Kind::String => Some(Value::String(text.to_owned())),
+        Kind::Enum(names) => names.get_value_by_name(text).map(|v| Value::EnumNumber(v.number())),
+        Kind::Bytes | Kind::Message(_) => None,
+    }
+}
+
+fn bad_request(detail: String) -> Error {
+    Error::invalid("bad_request", detail)
+}
+
+#[cfg(test)]
+mod tests {
+    use ficus_routing::{CapabilityRoutes, RouteTable};
+    use http::Method;
+
+    use super::*;
+
+    fn read(method: Method, path: &str, query: &str, body: &str) -> Result<String, Error> {
+        let packages = ["trellis.notifications.v1".to_owned(), "trellis.core.v1".to_owned()];
+        let capability = CapabilityRoutes { name: "n", packages: &packages, routes: &[] };
+        let pool = &trellis_contracts::DESCRIPTOR_POOL;
+        let table = RouteTable::build(Some(pool), &[capability]).expect("a table");
+        let found = table.find(&method, path).expect("a route");
+        let rpc = found.route.rpc.as_ref().expect("an RPC");
+        let message = request(rpc, &found, Some(query), body.as_bytes())?;
+        Ok(String::from_utf8(json::encode_dynamic(&message)).expect("JSON is UTF-8"))
+    }
+
+    #[test]
+    fn the_query_fills_the_request_of_a_read() {
+        let request = read(Method::GET, "/v1/inbox", "page_size=7&page_token=a%2Fb&unread_only=true", "");
+        assert_eq!(
+            request.expect("a request"),
+            r#"{"page_size":7,"page_token":"a/b","unread_only":true}"#
+        );
+    }
+
+    #[test]
+    fn the_path_outdoes_the_body_and_no_body_is_an_empty_one() {
+        let path = "/v1/inbox/9007199254740993/read";
+        for body in ["", "{}", r#"{"notification_id":1}"#] {
+            let request = read(Method::POST, path, "", body).expect("a request");
+            assert_eq!(request, r#"{"notification_id":9007199254740993}"#);
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused_by_name() {
+        let read = |path, query, body| {
+            let method = if path == "/v1/inbox" { Method::GET } else { Method::POST };
+            read(method, path, query, body).expect_err("a refusal").detail
+        };
+        assert_eq!(read("/v1/inbox", "page_size=x", ""), "page_size has no such value");
+        assert_eq!(read("/v1/inbox", "colour=red", ""), "there is no field colour");
+        assert_eq!(read("/v1/inbox/x/read", "", ""), "notification_id has no such value");
+        assert!(read("/v1/inbox/1/read", "", "{").starts_with("failed to read the body"));
+        assert!(read("/v1/inbox/1/read", "", r#"{"colour":1}"#).contains("colour"));
+    }
+}
