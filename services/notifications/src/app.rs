@@ -21,7 +21,7 @@ use trellis_contracts::notifications::v1::preferences_server::PreferencesServer;
 use crate::api::Server;
 use crate::config::Config;
 use crate::events::incoming::{Incoming, TOPICS};
-use crate::mailer::Mailer;
+use crate::mailer::{IN_FLIGHT, Mailer};
 use crate::peers::{Directory, Smtp};
 
 /// This service's own tables.
@@ -57,14 +57,15 @@ pub async fn serve_on(
     let pool = ficus_pg::connect(config.database()?, "notifications", CONNECTIONS)?;
     let keys = config.gateway_keys.parse().context("--gateway-keys must be a URL")?;
     let server = Server::new(pool.clone(), Verifier::fetching(keys));
-    let smtp = Smtp::at(&config.smtp_address)?;
+    let smtp = Smtp::at(&config.smtp_address, IN_FLIGHT)?;
     let directory = Directory::at(&config.directory).context("--directory must be a URL")?;
     let owners = tokio::select! {
         owners = owners(config) => owners?,
         () = shutdown.requested() => return Ok(()),
     };
 
-    let relay = Relay::new(pool.clone(), &*config.kafka_brokers, "notifications", &*config.instance);
+    let relay =
+        Relay::new(pool.clone(), &*config.kafka_brokers, "notifications", &*config.instance);
     let consumer = Consumer::new(
         ConsumerConfig::new(
             &*config.kafka_brokers,
@@ -100,8 +101,7 @@ async fn owners(config: &Config) -> anyhow::Result<Owners> {
     Ok(Owners::start(url, &config.instance, Role::Worker, capabilities).await?)
 }
 
-/// The contract's services beside health and reflection. A connection may have 256 calls under way; more
-/// are refused at once, and none outlives what its caller allows.
+/// The contract's services beside health and reflection. No call outlives what its caller allows.
 async fn grpc(server: Server) -> anyhow::Result<Router> {
     let (health, health_service) = tonic_health::server::health_reporter();
     health.set_serving::<InboxServer<Server>>().await;
@@ -111,8 +111,6 @@ async fn grpc(server: Server) -> anyhow::Result<Router> {
         .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
         .build_v1()?;
     Ok(Grpc::builder()
-        .load_shed(true)
-        .concurrency_limit_per_connection(256)
         .http2_keepalive_interval(Some(Duration::from_secs(20)))
         .tcp_nodelay(true)
         .add_service(health_service)

@@ -26,17 +26,19 @@ impl Error {
             return if progress::untouched() {
                 ficus_rpc::Error::fenced(fenced.capability, fenced.epoch)
             } else {
-                away()
+                away("this part of Trellis is being moved")
             };
         }
         tracing::error!(method, %error, "request failed");
         match error {
-            sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::Io(_) => away(),
+            sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::Io(_) => {
+                away("the database is away")
+            }
             _ => ficus_rpc::Error::internal(),
         }
     }
 }
 
-fn away() -> ficus_rpc::Error {
-    ficus_rpc::Error::unavailable("unavailable", "failed to reach the owner; try again")
+fn away(detail: &str) -> ficus_rpc::Error {
+    ficus_rpc::Error::unavailable("unavailable", detail)
 }

@@ -18,7 +18,7 @@ use crate::peers::{Directory, Failed, Smtp};
 use crate::store::{self, deliveries};
 
 /// Mails on their way at a time.
-const IN_FLIGHT: usize = 16;
+pub const IN_FLIGHT: u32 = 16;
 
 /// How long to wait when nothing is due.
 const IDLE: Duration = Duration::from_millis(200);
@@ -35,7 +35,7 @@ pub struct Mailer {
 impl Mailer {
     /// Runs until shutdown is requested and what is in flight has ended.
     pub async fn run(self, shutdown: Shutdown) {
-        let places = Arc::new(Semaphore::new(IN_FLIGHT));
+        let places = Arc::new(Semaphore::new(IN_FLIGHT as usize));
         let mut in_flight = JoinSet::new();
         while !shutdown.is_requested() {
             while in_flight.try_join_next().is_some() {}
@@ -112,7 +112,9 @@ impl Mailer {
                 deliveries::retry(&mut tx, claim, wait, &error.to_string()).await?;
             }
             (Err(error), None) => {
-                if let Some(version) = deliveries::failed(&mut tx, claim, &error.to_string()).await? {
+                if let Some(version) =
+                    deliveries::failed(&mut tx, claim, &error.to_string()).await?
+                {
                     outgoing::bounced(&mut tx, claim, version).await?;
                 }
             }

@@ -1,12 +1,14 @@
 //! What stands around every RPC: who calls, under which key, within what time, and how the answer or the
 //! refusal goes out.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use ficus_pg::progress;
 use ficus_process::trace;
 use ficus_rpc::identity::Verifier;
 use ficus_rpc::{Error as Refusal, IDEMPOTENCY_KEY};
+use tokio::sync::Semaphore;
 use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status};
 
@@ -25,9 +27,26 @@ pub struct Call<M> {
     pub message: M,
 }
 
+/// So many requests at a time; of more than these each would only wait for the database.
+const UNDER_WAY: usize = 256;
+
+/// Who lets requests in.
+#[derive(Clone)]
+pub struct Entrance {
+    verifier: Verifier,
+    places: Arc<Semaphore>,
+}
+
+impl Entrance {
+    /// Lets those in whom the verifier knows.
+    pub fn new(verifier: Verifier) -> Self {
+        Self { verifier, places: Arc::new(Semaphore::new(UNDER_WAY)) }
+    }
+}
+
 /// Lets a request in, runs it and answers it.
 pub async fn answer<M, A, F, R>(
-    verifier: &Verifier,
+    entrance: &Entrance,
     method: &'static str,
     request: Request<M>,
     run: F,
@@ -39,7 +58,8 @@ where
     let traceparent = text(request.metadata(), "traceparent").map(str::to_owned);
     let handled = progress::scope(async {
         let handled = tokio::time::timeout(TIME_LIMIT, async {
-            run(let_in(verifier, method, request).await?).await
+            let _place = entrance.places.try_acquire().map_err(|_| busy())?;
+            run(let_in(&entrance.verifier, method, request).await?).await
         });
         match handled.await {
             Ok(outcome) => outcome.map_err(|error| error.told(method)),
@@ -62,6 +82,10 @@ async fn let_in<M>(
     let user_id = caller.ok_or_else(Refusal::unauthenticated)?.user_id;
     let key = key(request.metadata())?;
     Ok(Call { method, user_id, key, message: request.into_inner() })
+}
+
+fn busy() -> Refusal {
+    Refusal::unavailable("busy", "too many requests are under way; try again")
 }
 
 fn bearer(metadata: &MetadataMap) -> Option<&str> {

@@ -12,8 +12,7 @@ pub async fn run(
     call: Call<ListNotificationsRequest>,
 ) -> Result<Response<ListNotificationsResponse>, Error> {
     let page = Page::asked(call.message.page_size, &call.message.page_token)?;
-    let rows =
-        store::inbox::list(&pool, call.user_id, page, call.message.unread_only).await?;
+    let rows = store::inbox::list(&pool, call.user_id, page, call.message.unread_only).await?;
     let (rows, next_page_token) = page.cut(rows, |notification| notification.id);
     let notifications = rows.into_iter().map(wire::notification).collect();
     Ok(Response::new(ListNotificationsResponse { notifications, next_page_token }))

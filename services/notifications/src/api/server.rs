@@ -12,7 +12,7 @@ use trellis_contracts::notifications::v1::{
     UpdatePreferencesRequest,
 };
 
-use super::call::{Call, answer};
+use super::call::{Call, Entrance, answer};
 use super::{
     count_unread, get_preferences, list_deliveries, list_notifications, mark_all_read, mark_read,
     update_preferences,
@@ -24,13 +24,13 @@ use crate::store;
 #[derive(Clone)]
 pub struct Server {
     pool: store::Pool,
-    verifier: Verifier,
+    entrance: Entrance,
 }
 
 impl Server {
     /// Answers from this database those whom the verifier knows.
     pub fn new(pool: store::Pool, verifier: Verifier) -> Self {
-        Self { pool, verifier }
+        Self { pool, entrance: Entrance::new(verifier) }
     }
 
     async fn answer<M, A, F, R>(
@@ -44,7 +44,7 @@ impl Server {
         R: Future<Output = Result<Response<A>, Error>>,
     {
         let pool = self.pool.clone();
-        answer(&self.verifier, method, request, |call| run(pool, call)).await
+        answer(&self.entrance, method, request, |call| run(pool, call)).await
     }
 }
 

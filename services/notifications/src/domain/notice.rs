@@ -44,7 +44,7 @@ impl Notice {
             actor_id: Some(actor_id),
             task_id: Some(task_id),
             comment_id: None,
-            cause: format!("task-{task_id}-{version}"),
+            cause: format!("task-{task_id}-v{version}"),
         }
     }
 

@@ -39,7 +39,11 @@ impl Handler for Incoming {
         store::inbox_events::fresh(tx, ids).await
     }
 
-    async fn parked(&self, tx: &mut Transaction, events: &[&Event]) -> store::Result<HashSet<Uuid>> {
+    async fn parked(
+        &self,
+        tx: &mut Transaction,
+        events: &[&Event],
+    ) -> store::Result<HashSet<Uuid>> {
         let topics: Vec<String> = events.iter().map(|event| event.topic.clone()).collect();
         let keys: Vec<String> = events.iter().map(|event| event.key.clone()).collect();
         let positions = store::inbox_events::parked(tx, &topics, &keys).await?;

@@ -43,7 +43,6 @@ async fn append(
     message: &impl Message,
 ) -> store::Result<()> {
     let payload = message.encode_to_vec();
-    let event =
-        NewEvent { capability: "notifications", topic: TOPIC, key, version, kind, payload };
+    let event = NewEvent { capability: "notifications", topic: TOPIC, key, version, kind, payload };
     ficus_events::append(tx, &event).await
 }

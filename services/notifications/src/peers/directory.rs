@@ -31,11 +31,14 @@ impl Directory {
         request.set_timeout(DEADLINE);
         let answer = tokio::time::timeout(DEADLINE, self.0.clone().look_up(request))
             .await
-            .map_err(|_| Failed("the directory did not answer in time".to_owned()))?
-            .map_err(|status| Failed(format!("the directory answered: {}", status.message())))?;
+            .map_err(|_| Failed("the directory is away: deadline".to_owned()))?
+            .map_err(|status| {
+                let code = ficus_rpc::Error::from_status(&status).code;
+                Failed(format!("the directory is away: {code}"))
+            })?;
         let persons = answer.into_inner().persons;
         let person = persons.into_iter().find(|person| person.user_id == user_id);
-        let person = person.ok_or_else(|| Failed("the directory knows no such person".to_owned()))?;
+        let person = person.ok_or_else(|| Failed("the person is gone".to_owned()))?;
         Ok(Person { name: person.name, email: person.email })
     }
 }

@@ -5,13 +5,14 @@ use std::time::Duration;
 use anyhow::Context;
 use lettre::message::header::ContentType;
 use lettre::message::{Mailbox, Message};
+use lettre::transport::smtp::PoolConfig;
 use lettre::{AsyncSmtpTransport, AsyncTransport, Tokio1Executor};
 
 use super::Failed;
 use crate::domain::mail::Letter;
 
 /// From asking for a connection to the server's last word.
-const DEADLINE: Duration = Duration::from_secs(10);
+const DEADLINE: Duration = Duration::from_secs(5);
 
 const SENDER: &str = "Trellis <trellis@trellis.local>";
 
@@ -20,13 +21,14 @@ const SENDER: &str = "Trellis <trellis@trellis.local>";
 pub struct Smtp(AsyncSmtpTransport<Tokio1Executor>);
 
 impl Smtp {
-    /// The server at `host:port`, without TLS: it is one's own relay.
-    pub fn at(address: &str) -> anyhow::Result<Self> {
+    /// The server at `host:port`, without TLS: it is one's own relay. At most `connections` at once.
+    pub fn at(address: &str, connections: u32) -> anyhow::Result<Self> {
         let (host, port) = address.rsplit_once(':').context("SMTP_ADDRESS must be host:port")?;
         let port = port.parse().context("SMTP_ADDRESS must end in a port")?;
         let transport = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(host)
             .port(port)
             .timeout(Some(DEADLINE))
+            .pool_config(PoolConfig::new().max_size(connections))
             .build();
         Ok(Self(transport))
     }
