@@ -1,0 +1,35 @@
+//! What stands around every route.
+
+use std::time::Duration;
+
+use axum::extract::Request;
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use ficus_pg::progress;
+use ficus_process::trace;
+use ficus_rpc::Error;
+
+use super::Ended;
+
+/// The largest body, in bytes.
+pub const BODY_LIMIT: usize = 1024 * 1024;
+
+/// After this long a request is given up; its transaction rolls back.
+const TIME_LIMIT: Duration = Duration::from_secs(10);
+
+/// Runs one request: within the time limit, under the trace that it belongs to, and with a note of what
+/// it has done so far, by which a refusal by the fence is known to have left nothing behind.
+pub async fn around(request: Request, next: Next) -> Response {
+    let traceparent = request.headers().get("traceparent").and_then(|value| value.to_str().ok());
+    let traceparent = traceparent.map(str::to_owned);
+    let answer = progress::scope(tokio::time::timeout(TIME_LIMIT, next.run(request)));
+    match trace::scope(traceparent, answer).await {
+        Ok(response) => response,
+        Err(_) => Ended::from(Error::deadline("deadline", "no answer within 10 s")).into_response(),
+    }
+}
+
+/// What no route names.
+pub async fn not_found() -> Ended {
+    Error::not_found("not_found", "there is nothing here").into()
+}

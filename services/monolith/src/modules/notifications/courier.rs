@@ -1,0 +1,54 @@
+//! Carries one claimed mail to the mail server and records what became of it.
+
+use std::sync::Arc;
+
+use ficus_owners::Guard;
+use ficus_process::failpoint;
+
+use super::domain::{Claim, Letter, backoff};
+use super::{Outgoing, Smtp, Store, store};
+use crate::modules::auth::Directory;
+
+/// Sends mails that were claimed by a committed write.
+#[derive(Clone)]
+pub struct Courier {
+    pub directory: Arc<dyn Directory>,
+    pub smtp: Smtp,
+    pub store: Store,
+    pub outgoing: Outgoing,
+}
+
+impl Courier {
+    /// Sends the mail and records it. Only a crash in between repeats it, under the same Message-ID;
+    /// the guard makes a planned switch wait for both.
+    pub async fn deliver(&self, claim: &Claim, _until_recorded: &Guard) {
+        failpoint::reach("mailer.claimed").await;
+        let failure = self.send(claim).await.err();
+        failpoint::reach("mailer.sent").await;
+        let recorded = match failure {
+            None => self.store.sent(claim, &self.outgoing).await,
+            Some(reason) => self.give_back(claim, &reason).await,
+        };
+        if let Err(error) = recorded {
+            tracing::warn!(%error, mail = claim.mail_id, "failed to record a mail; it will be sent again");
+        }
+    }
+
+    /// Queues the mail anew, or gives it up after the last attempt.
+    async fn give_back(&self, claim: &Claim, reason: &str) -> store::Result<()> {
+        tracing::info!(mail = claim.mail_id, attempts = claim.attempts, "mail not sent: {reason}");
+        match backoff(claim.attempts) {
+            Some(wait) => self.store.retry(claim, wait, reason).await,
+            None => self.store.failed(claim, reason, &self.outgoing).await,
+        }
+    }
+
+    /// # Errors
+    /// Why it was not sent, in words for the delivery log.
+    async fn send(&self, claim: &Claim) -> Result<(), String> {
+        let persons = self.directory.look_up(&[claim.user_id]).await;
+        let person = persons.map_err(|error| format!("the directory is away: {}", error.code))?.pop();
+        let person = person.ok_or("the person is gone")?;
+        self.smtp.send(Letter::write(claim, person)).await
+    }
+}

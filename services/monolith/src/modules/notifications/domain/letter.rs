@@ -1,0 +1,80 @@
+//! Mails: what they say, and when one that failed is tried again.
+
+use std::time::Duration;
+
+use crate::modules::auth::Person;
+
+/// After so many attempts a mail has failed.
+const ATTEMPTS: i32 = 5;
+
+/// A mail that this process has claimed, with its template.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claim {
+    pub mail_id: i64,
+    pub user_id: i64,
+    pub task_id: Option<i64>,
+    pub subject: String,
+    pub body: String,
+    /// This one included.
+    pub attempts: i32,
+}
+
+/// What is handed to the mail server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Letter {
+    /// The same at every attempt, so that a repeated mail can be known as one.
+    pub message_id: String,
+    pub to: Person,
+    pub subject: String,
+    pub body: String,
+}
+
+impl Letter {
+    /// Fills the claimed mail's template in.
+    pub fn write(claim: &Claim, to: Person) -> Self {
+        let task = claim.task_id.map(|id| id.to_string()).unwrap_or_default();
+        // The name last: what it says is not a template.
+        let fill = |text: &str| text.replace("{task}", &task).replace("{name}", &to.name);
+        Self {
+            message_id: format!("<mail-{}@trellis.local>", claim.mail_id),
+            subject: fill(&claim.subject),
+            body: fill(&claim.body),
+            to,
+        }
+    }
+}
+
+/// How long to wait after the attempt of this number failed: 1 s, 2 s, 4 s, …; nothing after the last.
+pub fn backoff(attempts: i32) -> Option<Duration> {
+    let doublings = u32::try_from(attempts - 1).unwrap_or(0);
+    (attempts < ATTEMPTS).then(|| Duration::from_secs(1 << doublings))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_letter_is_the_template_filled_in() {
+        let claim = Claim {
+            mail_id: 7,
+            user_id: 3,
+            task_id: Some(12),
+            subject: "{name}, a task".to_owned(),
+            body: "Hello {name}, task {task} is yours".to_owned(),
+            attempts: 1,
+        };
+        let email = "a@example.org".to_owned();
+        let to = Person { user_id: 3, name: "Änne {task}".to_owned(), email };
+        let letter = Letter::write(&claim, to);
+        assert_eq!(letter.message_id, "<mail-7@trellis.local>");
+        assert_eq!(letter.subject, "Änne {task}, a task");
+        assert_eq!(letter.body, "Hello Änne {task}, task 12 is yours");
+    }
+
+    #[test]
+    fn waits_double_until_the_last_attempt() {
+        let waits: Vec<_> = (1..=6).map(|n| backoff(n).map(|wait| wait.as_secs())).collect();
+        assert_eq!(waits, [Some(1), Some(2), Some(4), Some(8), None, None]);
+    }
+}

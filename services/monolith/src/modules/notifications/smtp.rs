@@ -1,0 +1,81 @@
+//! The mail server.
+
+use std::time::Duration;
+
+use anyhow::Context;
+use lettre::message::header::ContentType;
+use lettre::message::{Mailbox, Message};
+use lettre::transport::smtp::PoolConfig;
+use lettre::{AsyncSmtpTransport, AsyncTransport, Tokio1Executor};
+
+use super::domain::Letter;
+
+/// From asking for a connection to the server's last word: less than a request may take.
+const DEADLINE: Duration = Duration::from_secs(5);
+
+const SENDER: &str = "Trellis <trellis@trellis.local>";
+
+/// Hands mails over by SMTP, over connections that are kept.
+#[derive(Clone)]
+pub struct Smtp(AsyncSmtpTransport<Tokio1Executor>);
+
+impl Smtp {
+    /// The server at `host:port`, without TLS: it is one's own relay. At most `connections` at once.
+    pub fn at(address: &str, connections: u32) -> anyhow::Result<Self> {
+        let (host, port) = address.rsplit_once(':').context("SMTP_ADDRESS must be host:port")?;
+        let port = port.parse().context("SMTP_ADDRESS must end in a port")?;
+        let transport = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(host)
+            .port(port)
+            .timeout(Some(DEADLINE))
+            .pool_config(PoolConfig::new().max_size(connections))
+            .build();
+        Ok(Self(transport))
+    }
+
+    /// Returns when the server has taken the mail.
+    ///
+    /// # Errors
+    /// What went wrong, in words for the delivery log.
+    pub async fn send(&self, letter: Letter) -> Result<(), String> {
+        let message = compose(letter)?;
+        let sent = tokio::time::timeout(DEADLINE, self.0.send(message)).await;
+        sent.map_err(|_| "the mail server did not answer in time".to_owned())?
+            .map_err(|error| format!("the mail server answered: {error}"))?;
+        Ok(())
+    }
+}
+
+fn compose(letter: Letter) -> Result<Message, String> {
+    let failed = |error: &dyn std::fmt::Display| format!("failed to compose the mail: {error}");
+    let address = letter.to.email.parse().map_err(|error| failed(&error))?;
+    Message::builder()
+        .from(SENDER.parse::<Mailbox>().map_err(|error| failed(&error))?)
+        .to(Mailbox::new(Some(letter.to.name), address))
+        .subject(letter.subject)
+        .message_id(Some(letter.message_id))
+        .header(ContentType::TEXT_PLAIN)
+        .body(letter.body)
+        .map_err(|error| failed(&error))
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use super::*;
+    use crate::modules::auth::Person;
+
+    #[test]
+    fn the_message_carries_its_id_and_survives_odd_names() {
+        let name = "Änne \"A\", B".to_owned();
+        let message = compose(Letter {
+            message_id: "<mail-7@trellis.local>".to_owned(),
+            to: Person { user_id: 3, name, email: "a@example.org".to_owned() },
+            subject: "Täsk\r\nBcc: x@example.org".to_owned(),
+            body: "Hello ☃\n".to_owned(),
+        });
+        let text = String::from_utf8(message.unwrap().formatted()).unwrap();
+        assert!(text.contains("Message-ID: <mail-7@trellis.local>\r\n"), "{text}");
+        assert!(!text.contains("\r\nBcc:"), "{text}");
+    }
+}

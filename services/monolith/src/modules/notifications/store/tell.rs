@@ -1,0 +1,57 @@
+//! The effects of what happened.
+
+use sqlx::PgConnection;
+
+use crate::modules::notifications::domain::{Claim, Kind, Notice};
+
+/// Tells each person as they have chosen; the welcome always. In-app and mail are one statement. Mails
+/// of the same cause are written once. With `claimed` the mails are this caller's to send within 30 s,
+/// and given back; else they are queued and none is given.
+pub async fn tell(
+    conn: &mut PgConnection,
+    notice: &Notice,
+    claimed: bool,
+) -> sqlx::Result<Vec<Claim>> {
+    let claims = sqlx::query_as!(
+        Claim,
+        r#"
+        WITH told AS (
+            SELECT person.user_id,
+                   $8 OR coalesce((p.settings -> $2 ->> 'in_app')::boolean, true) AS in_app,
+                   $8 OR coalesce((p.settings -> $2 ->> 'email')::boolean, true) AS email
+            FROM unnest($1::bigint[]) AS person (user_id)
+            LEFT JOIN notification_preferences p ON p.user_id = person.user_id
+        ), item AS (
+            INSERT INTO notifications (user_id, kind, workspace_id, actor_id, task_id, comment_id)
+            SELECT user_id, $2, $3, $4, $5, $6 FROM told WHERE in_app
+        ), mail AS (
+            INSERT INTO emails (user_id, template, cause, task_id, state, attempts, next_attempt_at)
+            SELECT user_id, $2, $7, $5,
+                   CASE WHEN $9 THEN 'sending' ELSE 'queued' END,
+                   CASE WHEN $9 THEN 1 ELSE 0 END,
+                   now() AT TIME ZONE 'UTC'
+                       + CASE WHEN $9 THEN interval '30 seconds' ELSE interval '0' END
+            FROM told
+            WHERE email
+            ON CONFLICT (user_id, template, cause) DO NOTHING
+            RETURNING id, user_id, template, task_id, attempts
+        )
+        SELECT mail.id AS mail_id, mail.user_id, mail.task_id, t.subject, t.body, mail.attempts
+        FROM mail
+        JOIN email_templates t ON t.name = mail.template
+        WHERE $9
+        "#,
+        &notice.user_ids,
+        notice.kind.name(),
+        notice.workspace_id,
+        notice.actor_id,
+        notice.task_id,
+        notice.comment_id,
+        notice.cause,
+        notice.kind == Kind::Welcome,
+        claimed
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(claims)
+}

@@ -1,0 +1,115 @@
+//! Trellis, running, and persons who use it.
+
+mod mail_server;
+mod person;
+mod reply;
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use clap::Parser;
+use ficus_process::Shutdown;
+use http_body_util::{BodyExt, Full};
+use hyper::Request;
+use hyper::body::Bytes;
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use serde_json::{Value, json};
+use sqlx::PgPool;
+use trellis_monolith::app::{Server, migrations};
+use trellis_monolith::config::Config;
+use trellis_testkit::Database;
+
+pub use mail_server::MailServer;
+pub use person::Person;
+pub use reply::Reply;
+
+pub const PASSWORD: &str = "correct horse battery staple";
+
+/// A running Trellis, stopped with this value.
+pub struct Trellis {
+    pub address: SocketAddr,
+    pub internal: SocketAddr,
+    pub mail: MailServer,
+    pub pool: PgPool,
+    client: Client<HttpConnector, Full<Bytes>>,
+    persons: AtomicU32,
+    shutdown: Shutdown,
+    _database: Database,
+}
+
+impl Trellis {
+    /// As an MVP runs: mail leaves inline, there is no broker.
+    pub async fn start() -> Self {
+        Self::start_with(&["--mail-mode", "inline"]).await
+    }
+
+    /// Mail is queued. The broker is away: what it would carry stands in the outbox.
+    pub async fn start_queued() -> Self {
+        Self::start_with(&["--mail-mode", "queued", "--kafka-brokers", "127.0.0.1:1"]).await
+    }
+
+    async fn start_with(arguments: &[&str]) -> Self {
+        let database =
+            trellis_testkit::database(trellis_testkit::Server::First, &migrations()).await;
+        let mail = MailServer::start().await;
+        let smtp = mail.address.to_string();
+        let always = [
+            "monolith", "--listen", "127.0.0.1:0", "--internal-listen", "127.0.0.1:0",
+            "--database-url", database.url(), "--smtp-address", &smtp,
+        ];
+        let mut config =
+            Config::try_parse_from(always.iter().chain(arguments).copied()).unwrap();
+        config.control_database_url = None;
+        config.kafka_brokers = config.kafka_brokers.filter(|_| arguments.contains(&"queued"));
+        let server = Server::bind(&config).await.unwrap();
+        let (address, internal) = server.addresses().unwrap();
+        let shutdown = Shutdown::new();
+        let ended = shutdown.clone();
+        tokio::spawn(async move { server.run(&config, ended).await.unwrap() });
+        let pool = database.pool().await;
+        let client = Client::builder(TokioExecutor::new()).build_http();
+        let persons = AtomicU32::new(0);
+        Self { address, internal, mail, pool, client, persons, shutdown, _database: database }
+    }
+
+    /// A person who has just signed up, with their own workspace.
+    pub async fn person(&self) -> Person<'_> {
+        let n = self.persons.fetch_add(1, Ordering::Relaxed);
+        let email = format!("person-{n}@example.org");
+        let body = json!({"email": email, "name": format!("Person {n}"), "password": PASSWORD});
+        let made = self.post("/v1/sign-up", body).await.ok();
+        Person::signed_up(self, email, &made)
+    }
+
+    /// Asks as nobody.
+    pub async fn post(&self, path: &str, body: Value) -> Reply {
+        self.send("POST", path, &[], body.to_string()).await
+    }
+
+    /// Sends one request.
+    pub async fn send(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: String,
+    ) -> Reply {
+        let mut request =
+            Request::builder().method(method).uri(format!("http://{}{path}", self.address));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(Full::from(body)).unwrap();
+        let (head, body) = self.client.request(request).await.unwrap().into_parts();
+        let body = body.collect().await.unwrap().to_bytes();
+        Reply { status: head.status.as_u16(), headers: head.headers, body }
+    }
+}
+
+impl Drop for Trellis {
+    fn drop(&mut self) {
+        self.shutdown.request();
+    }
+}
