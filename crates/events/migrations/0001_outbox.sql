@@ -33,5 +33,30 @@ CREATE TABLE ficus.relay (
     token             bigint NOT NULL DEFAULT 0,
     expires_at        timestamptz NOT NULL DEFAULT '-infinity',
     -- Set while another database's relay has not confirmed what it published of this capability.
-    held              boolean NOT NULL DEFAULT false
+    held              boolean NOT NULL DEFAULT false,
+    -- Why it has stopped until a person clears this: it must not go on.
+    stopped           text
 );
+
+-- What a relay has not yet sent and confirmed; without a relay, all of it.
+CREATE FUNCTION ficus.relay_lag(
+    of_capability text, OUT events bigint, OUT age interval, OUT held boolean, OUT stopped text
+) LANGUAGE sql STABLE AS $$
+    SELECT count(unsent.id), coalesce(clock_timestamp() - min(unsent.created_at), interval '0'),
+           coalesce(bool_or(relay.held), false), max(relay.stopped)
+    FROM (VALUES (of_capability)) AS wanted (capability)
+    LEFT JOIN ficus.relay USING (capability)
+    CROSS JOIN LATERAL (SELECT coalesce(relay.snap, '1:1:') AS snap) AS confirmed
+    LEFT JOIN LATERAL (
+        SELECT o.id, o.xid, o.created_at FROM ficus.outbox AS o
+        WHERE o.capability = wanted.capability AND o.xid >= pg_snapshot_xmax(confirmed.snap)
+        UNION ALL
+        SELECT o.id, o.xid, o.created_at FROM pg_snapshot_xip(confirmed.snap) AS open (xid)
+        CROSS JOIN LATERAL (
+            SELECT * FROM ficus.outbox AS o WHERE o.capability = wanted.capability AND o.xid = open.xid
+        ) AS o
+    ) AS unsent
+    ON relay.round_snap IS NULL
+       OR unsent.id > relay.round_id
+       OR NOT pg_visible_in_snapshot(unsent.xid, relay.round_snap)
+$$;

@@ -19,8 +19,21 @@ pub struct NewEvent<'a> {
     pub payload: Vec<u8>,
 }
 
-/// Writes the event into the outbox of the transaction that `conn` is in.
+/// Writes the event into the outbox of the transaction that `conn` is in, with the `traceparent` of the
+/// work that this runs in.
 pub async fn append(conn: &mut PgConnection, event: &NewEvent<'_>) -> sqlx::Result<()> {
-    let _ = (conn, event);
-    todo!()
+    sqlx::query!(
+        "INSERT INTO ficus.outbox (capability, topic, key, version, type, payload, traceparent)
+         VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        event.capability,
+        event.topic,
+        event.key,
+        event.version,
+        event.kind,
+        event.payload,
+        ficus_process::trace::current_traceparent(),
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
 }

@@ -1,51 +1,35 @@
-//! Applies a capability's events while this process's side owns it.
+//! Applies a capability's events while this process's side owns it: [`gate`] says when, [`client`]
+//! receives, [`session`] is the loop, [`batch`] applies and [`dead`] puts aside what cannot be.
 
+mod batch;
+mod client;
+mod config;
+mod dead;
+mod fault;
+mod gate;
 mod handler;
+mod session;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use ficus_owners::{Owners, Side};
 use ficus_process::Shutdown;
 
+pub use config::ConsumerConfig;
 pub use handler::{ApplyError, Handler};
 
-use crate::Kafka;
+use gate::Gate;
+use session::End;
 
-/// Where a consumer reads.
-#[derive(Clone, Debug)]
-pub struct ConsumerConfig {
-    pub kafka: Kafka,
-    /// One per capability, the same on both sides.
-    pub group: String,
-    /// `<capability>-<n>`, the same on both sides, so that a new owner takes the partitions over at
-    /// once.
-    pub instance_id: String,
-    pub topics: Vec<String>,
-    /// Appended to a topic's name for its dead letters.
-    pub dead_letter_suffix: String,
-}
-
-impl ConsumerConfig {
-    /// Dead letters go to `<topic>.dlq`.
-    pub fn new(
-        kafka: impl Into<Kafka>,
-        group: impl Into<String>,
-        instance_id: impl Into<String>,
-        topics: &[&str],
-    ) -> Self {
-        Self {
-            kafka: kafka.into(),
-            group: group.into(),
-            instance_id: instance_id.into(),
-            topics: topics.iter().map(ToString::to_string).collect(),
-            dead_letter_suffix: ".dlq".into(),
-        }
-    }
-}
+const AFTER_AN_ERROR: Duration = Duration::from_millis(500);
+/// So long a consumer whose place was taken waits for the news, before it takes the place back.
+const AFTER_A_TAKEOVER: Duration = Duration::from_secs(5);
 
 /// Reads topics and hands what is new to a [`Handler`], in order for each key.
 pub struct Consumer {
-    _owners: Owners,
+    config: ConsumerConfig,
+    gate: Gate,
+    handler: Arc<dyn Handler>,
 }
 
 impl Consumer {
@@ -57,13 +41,36 @@ impl Consumer {
         side: Side,
         handler: Arc<dyn Handler>,
     ) -> Self {
-        let _ = (config, owners, capability.into(), side, handler);
-        todo!()
+        Self { config, gate: Gate::new(owners, capability.into(), side), handler }
     }
 
-    /// Runs until shutdown is requested; errors are logged and tried again.
+    /// Runs until shutdown is requested; errors are logged and tried again. It stops wherever it stands:
+    /// what is not committed is rolled back, and comes again.
     pub async fn run(self, shutdown: Shutdown) {
-        let _ = shutdown;
-        todo!()
+        tokio::select! {
+            () = shutdown.requested() => {}
+            () = self.follow_ownership() => {}
+        }
+    }
+
+    async fn follow_ownership(&self) {
+        loop {
+            let epoch = self.gate.owned().await;
+            tracing::info!(group = self.config.group, epoch, "the consumer joins");
+            match session::run(&self.config, &self.gate, self.handler.as_ref()).await {
+                End::NotOwner => tracing::info!(group = self.config.group, "the consumer leaves"),
+                End::Replaced => {
+                    tracing::warn!(
+                        instance = self.config.instance_id,
+                        "another took this consumer's place"
+                    );
+                    let _ = tokio::time::timeout(AFTER_A_TAKEOVER, self.gate.changed(epoch)).await;
+                }
+                End::Broken(error) => {
+                    tracing::warn!(group = self.config.group, %error, "failed to consume");
+                    tokio::time::sleep(AFTER_AN_ERROR).await;
+                }
+            }
+        }
     }
 }

@@ -1,26 +1,47 @@
-//! Publishes one capability's outbox.
+//! Publishes one capability's outbox: [`lease`] says who, [`source`] from what server, [`page`] what
+//! comes next and in which order, [`publisher`] hands it to the broker, [`position`] remembers it.
 
-use std::time::Duration;
+mod lag;
+mod lease;
+mod page;
+mod position;
+mod prune;
+mod publisher;
+mod source;
+mod versions;
+mod work;
+
+use std::sync::Arc;
 
 use ficus_process::Shutdown;
 use sqlx::PgPool;
+use tokio::sync::Notify;
 
 use crate::Kafka;
 
-/// Publishes what one capability has appended to this database's outbox. Of several only one works at
-/// a time.
+pub use lag::{Lag, lag};
+
+/// Publishes what one capability has appended to this database's outbox, in the order of ids within
+/// what becomes visible together. Of several relays of one capability only one works at a time.
+///
+/// Events are published at least once. It stops, and says why in `ficus.relay.stopped`, when the
+/// database is not the one it has read so far or when a key's version goes back.
 pub struct Relay {
-    _pool: PgPool,
+    pool: PgPool,
+    kafka: Kafka,
+    capability: String,
+    instance: String,
+    committed: Arc<Notify>,
 }
 
 /// Tells a relay that something was committed, so that it need not wait for its next poll.
 #[derive(Clone)]
-pub struct Waker;
+pub struct Waker(Arc<Notify>);
 
 impl Waker {
     /// To be called after the commit.
     pub fn wake(&self) {
-        todo!()
+        self.0.notify_one();
     }
 }
 
@@ -32,36 +53,60 @@ impl Relay {
         capability: impl Into<String>,
         instance: impl Into<String>,
     ) -> Self {
-        let _ = (pool, kafka.into(), capability.into(), instance.into());
-        todo!()
+        Self {
+            pool,
+            kafka: kafka.into(),
+            capability: capability.into(),
+            instance: instance.into(),
+            committed: Arc::new(Notify::new()),
+        }
     }
 
     /// For the writers in this process.
     pub fn waker(&self) -> Waker {
-        todo!()
+        Waker(Arc::clone(&self.committed))
     }
 
     /// Runs until shutdown is requested; errors are logged and tried again.
     pub async fn run(self, shutdown: Shutdown) {
-        let _ = shutdown;
-        todo!()
+        while !shutdown.is_requested() {
+            tokio::select! {
+                () = shutdown.requested() => return,
+                lease = self.next_lease() => self.lead(&lease, &shutdown).await,
+            }
+        }
     }
-}
 
-/// What a relay has not yet published and confirmed.
-#[derive(Clone, Debug)]
-pub struct Lag {
-    pub events: i64,
-    /// Of the oldest; zero if there is none.
-    pub age: Duration,
-    /// It waits until another database's relay has confirmed what it published.
-    pub held: bool,
-    /// Why it has stopped for good, if it has.
-    pub stopped: Option<String>,
-}
+    async fn next_lease(&self) -> lease::Lease {
+        loop {
+            match lease::acquire(&self.pool, &self.capability, &self.instance).await {
+                Ok(Some(lease)) => return lease,
+                Ok(None) => {}
+                Err(error) => {
+                    tracing::warn!(capability = self.capability, %error, "failed to ask for the lease");
+                }
+            }
+            tokio::time::sleep(lease::RENEWAL).await;
+        }
+    }
 
-/// How far the relay of `capability` is behind this database's outbox; `None` if none ever ran here.
-pub async fn lag(pool: &PgPool, capability: &str) -> sqlx::Result<Option<Lag>> {
-    let _ = (pool, capability);
-    todo!()
+    async fn lead(&self, lease: &lease::Lease, shutdown: &Shutdown) {
+        tracing::info!(capability = self.capability, token = lease.token, "this relay leads");
+        tokio::select! {
+            () = lease::keep(&self.pool, lease) => {}
+            () = work::run(self, lease) => {}
+            () = prune::run(&self.pool, &self.capability) => {}
+            () = shutdown.requested() => {
+                if let Err(error) = lease::release(&self.pool, lease).await {
+                    tracing::warn!(%error, "failed to release the relay's lease");
+                }
+                return;
+            }
+        }
+        tracing::warn!(
+            capability = self.capability,
+            token = lease.token,
+            "the relay's lease is lost"
+        );
+    }
 }

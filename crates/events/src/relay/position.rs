@@ -1,0 +1,108 @@
+//! How far the relay has come: a snapshot P that is confirmed, and within the round after it the
+//! round's snapshot S and the last id that is confirmed.
+
+use sqlx::{PgConnection, PgPool};
+
+use super::{lease::Lease, page::Page, source::Source};
+
+/// The relay's row, with what the server says in the same snapshot.
+#[derive(Debug)]
+pub struct Position {
+    pub snap: String,
+    pub round_snap: Option<String>,
+    pub round_id: Option<i64>,
+    pub source: Source,
+    /// The transaction's own snapshot.
+    pub now: String,
+    /// Where the log was written to after that snapshot.
+    pub written: String,
+}
+
+/// Whether there is anything to do; `None` if this relay no longer leads.
+pub async fn has_work(pool: &PgPool, lease: &Lease) -> sqlx::Result<Option<bool>> {
+    sqlx::query_scalar!(
+        r#"SELECT NOT relay.held AND relay.stopped IS NULL AND (
+               relay.round_snap IS NOT NULL
+               OR EXISTS (
+                   SELECT FROM ficus.outbox AS o
+                   WHERE o.capability = $1 AND o.xid >= pg_snapshot_xmax(relay.snap))
+               OR EXISTS (
+                   SELECT FROM pg_snapshot_xip(relay.snap) AS open (xid)
+                   JOIN ficus.outbox AS o ON o.capability = $1 AND o.xid = open.xid)
+           ) AS "work!"
+           FROM ficus.relay AS relay
+           WHERE capability = $1 AND holder = $2 AND token = $3"#,
+        lease.capability,
+        lease.holder,
+        lease.token,
+    )
+    .fetch_optional(pool)
+    .await
+}
+
+/// Where to go on; `None` if this relay no longer leads, is held or has stopped.
+pub async fn read(conn: &mut PgConnection, lease: &Lease) -> sqlx::Result<Option<Position>> {
+    let row = sqlx::query!(
+        r#"SELECT snap::text AS "snap!", round_snap::text, round_id, system_identifier, timeline,
+                  pg_current_snapshot()::text AS "now!",
+                  pg_current_wal_insert_lsn()::text AS "written!"
+           FROM ficus.relay
+           WHERE capability = $1 AND holder = $2 AND token = $3 AND NOT held AND stopped IS NULL"#,
+        lease.capability,
+        lease.holder,
+        lease.token,
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(row.map(|row| Position {
+        source: Source { system_identifier: row.system_identifier, timeline: row.timeline },
+        snap: row.snap,
+        round_snap: row.round_snap,
+        round_id: row.round_id,
+        now: row.now,
+        written: row.written,
+    }))
+}
+
+/// The page is confirmed by the broker. False if this relay no longer leads: then nothing is changed,
+/// and the new leader sends the page again.
+pub async fn advance(
+    pool: &PgPool,
+    lease: &Lease,
+    from: &Position,
+    page: &Page,
+) -> sqlx::Result<bool> {
+    let (snap, round_snap, round_id) = match page.last_id() {
+        Some(last) if !page.is_last => (&from.snap, Some(page.snap.as_str()), Some(last)),
+        _ => (&page.snap, None, None),
+    };
+    let advanced = sqlx::query!(
+        "UPDATE ficus.relay
+         SET snap = $4::text::pg_snapshot, round_snap = $5::text::pg_snapshot, round_id = $6
+         WHERE capability = $1 AND holder = $2 AND token = $3
+           AND snap::text = $7 AND round_id IS NOT DISTINCT FROM $8",
+        lease.capability,
+        lease.holder,
+        lease.token,
+        snap,
+        round_snap,
+        round_id,
+        from.snap,
+        from.round_id,
+    );
+    Ok(advanced.execute(pool).await?.rows_affected() == 1)
+}
+
+/// Stops the relay, this one and every later leader, until a person has cleared the reason.
+pub async fn stop(pool: &PgPool, lease: &Lease, reason: &str) -> sqlx::Result<()> {
+    sqlx::query!(
+        "UPDATE ficus.relay SET stopped = $4 WHERE capability = $1 AND holder = $2 AND token = $3",
+        lease.capability,
+        lease.holder,
+        lease.token,
+        reason,
+    )
+    .execute(pool)
+    .await?;
+    Ok(())
+}
