@@ -5,7 +5,8 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
-use crate::scratch;
+use crate::stack::{down, logs, ps, up};
+use crate::{scratch, seed};
 
 /// Runs Trellis on one machine: as ordinary processes, without Docker and without root.
 #[derive(Parser, Debug)]
@@ -17,7 +18,17 @@ pub struct Cli {
 
 #[derive(Subcommand, Debug)]
 enum Command {
-    /// Runs a command with servers of its own, and stops them when it ends.
+    /// Starts Trellis and what it needs
+    Up(up::Arguments),
+    /// Stops every process of it, frees the ports and removes the servers' data
+    Down,
+    /// Shows the processes
+    Ps(ps::Arguments),
+    /// Shows what a process wrote
+    Logs(logs::Arguments),
+    /// Fills the monolith's database with a company's history
+    Seed(seed::Arguments),
+    /// Runs a command with servers of its own, and stops them when it ends
     Scratch(scratch::Arguments),
 }
 
@@ -25,6 +36,11 @@ impl Cli {
     /// Does what was asked for; the exit code is the command's own.
     pub async fn run(self) -> Result<ExitCode> {
         match self.command {
+            Command::Up(arguments) => up::run(arguments).await,
+            Command::Down => down::run().await,
+            Command::Ps(arguments) => ps::run(arguments).await,
+            Command::Logs(arguments) => logs::run(&arguments),
+            Command::Seed(arguments) => seed::run(arguments).await,
             Command::Scratch(arguments) => scratch::run(arguments).await,
         }
     }

@@ -30,7 +30,7 @@ pub async fn opened(port: u16, patience: Duration) -> Result<()> {
     let begun = Instant::now();
     while tokio::net::TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await.is_err() {
         if begun.elapsed() > patience {
-            bail!("port {port} did not open within {} s", patience.as_secs());
+            bail!("port {port} is not open after {} s", patience.as_secs());
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }

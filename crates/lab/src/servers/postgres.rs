@@ -54,6 +54,11 @@ impl Postgres {
         format!("PostgreSQL {} from {}", self.version, self.bin.display())
     }
 
+    /// The folder of the programs.
+    pub fn programs(&self) -> &Path {
+        &self.bin
+    }
+
     /// The major version.
     pub fn version(&self) -> u32 {
         self.version

@@ -1,0 +1,29 @@
+//! Shows what a process wrote.
+
+use std::fs::File;
+use std::io;
+use std::process::ExitCode;
+
+use anyhow::{Context as _, Result};
+use clap::Args;
+
+use super::{Root, Stack};
+
+/// What `lab logs` is told.
+#[derive(Args, Debug)]
+#[command(after_help = "Example: lab logs gateway | tail")]
+pub struct Arguments {
+    /// The process, as `lab ps` names it
+    name: String,
+}
+
+/// Copies the process's log to standard output.
+pub fn run(arguments: &Arguments) -> Result<ExitCode> {
+    let stack = Stack::of(&Root::find()?)?;
+    let log = &stack.named(&arguments.name)?.log;
+    let mut file = File::open(log).with_context(|| format!("failed to open {}", log.display()))?;
+    match io::copy(&mut file, &mut io::stdout()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(ExitCode::SUCCESS),
+    }
+}

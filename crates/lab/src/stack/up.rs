@@ -1,0 +1,213 @@
+//! Starts what is not up yet.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context as _, Result, bail, ensure};
+use clap::Args;
+use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
+use tokio::process::Command;
+
+use super::programs::{self, DATABASES, PROGRAMS, Program};
+use super::{Root, Stack, health};
+use crate::servers::postgres::{self, Durability};
+use crate::servers::{Kafka, Launch, Postgres, ports};
+
+/// What `lab up` is told.
+#[derive(Args, Debug, Default)]
+#[command(after_help = "Examples:\n  lab up\n  lab up --only gateway,notifications")]
+pub struct Arguments {
+    /// Starts only these; what is up already stays up
+    #[arg(long, value_delimiter = ',', value_name = "NAME")]
+    pub only: Vec<String>,
+    #[command(flatten)]
+    pub servers: Servers,
+}
+
+/// Which servers are taken.
+#[derive(Args, Debug, Default, Clone)]
+pub struct Servers {
+    /// The folder of PostgreSQL's programs [default: found on this machine]
+    #[arg(long, value_name = "FOLDER")]
+    pub postgres: Option<PathBuf>,
+    /// A running broker to use instead of starting Kafka
+    #[arg(long, value_name = "HOST:PORT")]
+    pub kafka: Option<String>,
+}
+
+/// Starts the stack and prints where it answers.
+pub async fn run(arguments: Arguments) -> Result<ExitCode> {
+    let root = Root::find()?;
+    let stack = start(&root, &arguments).await?;
+    for (name, url) in &stack.urls {
+        println!("{name:<14} {url}");
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Starts the stack, or what of it was asked for, and waits until all of it answers.
+pub async fn start(root: &Root, arguments: &Arguments) -> Result<Stack> {
+    root.prepare()?;
+    let mut stack = Stack::read(root)?.unwrap_or_default();
+    let wanted = wanted(&stack, arguments)?;
+    check_ports(&wanted)?;
+    start_servers(root, &mut stack, &wanted, &arguments.servers).await?;
+    for program in wanted.iter().filter(|program| !program.is_server()) {
+        let launch = launch(root, &stack, program);
+        begin(root, &mut stack, program, &launch)?;
+    }
+    for program in &wanted {
+        health::wait(stack.named(program.name)?).await?;
+    }
+    Ok(stack)
+}
+
+fn wanted(stack: &Stack, arguments: &Arguments) -> Result<Vec<&'static Program>> {
+    for name in &arguments.only {
+        programs::named(name)?;
+    }
+    let asked = |program: &&Program| {
+        let named = arguments.only.iter().any(|name| name == program.name);
+        named || arguments.only.is_empty()
+    };
+    let given = |program: &&Program| program.name == "kafka" && arguments.servers.kafka.is_some();
+    let up = |program: &&Program| stack.named(program.name).is_ok_and(super::Entry::alive);
+    Ok(PROGRAMS
+        .iter()
+        .filter(|program| asked(program) && !given(program) && !up(program))
+        .collect())
+}
+
+fn check_ports(wanted: &[&Program]) -> Result<()> {
+    for program in wanted {
+        for (_, port) in program.ports {
+            ensure!(
+                ports::is_free(*port),
+                "port {port} of {} is taken by another process; `lab down` stops a stack of this clone",
+                program.name
+            );
+        }
+    }
+    Ok(())
+}
+
+fn begin(root: &Root, stack: &mut Stack, program: &Program, launch: &Launch) -> Result<()> {
+    let log = root.logs().join(format!("{}.log", program.name));
+    let child = launch.start(&log)?;
+    let pid =
+        child.id().and_then(|pid| i32::try_from(pid).ok()).context("the process has no pid")?;
+    stack.add(root, program.name, pid)
+}
+
+async fn start_servers(
+    root: &Root,
+    stack: &mut Stack,
+    wanted: &[&'static Program],
+    given: &Servers,
+) -> Result<()> {
+    let servers: Vec<_> = wanted.iter().filter(|program| program.is_server()).collect();
+    if servers.is_empty() {
+        return Ok(());
+    }
+    let postgres = Postgres::find(given.postgres.as_deref())?;
+    stack.postgres = postgres.version().to_string();
+    stack.postgres_programs = postgres.programs().to_owned();
+    stack.brokers = given.kafka.clone().unwrap_or_else(|| "127.0.0.1:8271".to_owned());
+    let kafka = if given.kafka.is_none() { Some(Kafka::find().await?) } else { None };
+    let broker = kafka.as_ref().map_or_else(|| format!("Kafka at {}", stack.brokers), Kafka::taken);
+    eprintln!("lab: {}, {broker}", postgres.taken());
+    let creating = servers.iter().map(|program| create(root, program, &postgres, kafka.as_ref()));
+    for (program, launch) in servers.iter().zip(futures::future::try_join_all(creating).await?) {
+        begin(root, stack, program, &launch)?;
+    }
+    for program in servers {
+        health::wait(stack.named(program.name)?).await?;
+    }
+    create_databases(root, stack).await
+}
+
+/// Makes a server's folder unless an earlier start has left it.
+async fn create(
+    root: &Root,
+    program: &Program,
+    postgres: &Postgres,
+    kafka: Option<&Kafka>,
+) -> Result<Launch> {
+    let folder = root.data().join(program.name);
+    let port = program.ports[0].1;
+    match kafka.filter(|_| program.name == "kafka") {
+        Some(kafka) => {
+            if !folder.exists() {
+                kafka.create(&folder, port, program.ports[1].1).await?;
+            }
+            Ok(kafka.server(&folder))
+        }
+        None => {
+            if !folder.exists() {
+                postgres.create(&folder, port, Durability::Full).await?;
+            }
+            Ok(postgres.server(&folder))
+        }
+    }
+}
+
+async fn create_databases(root: &Root, stack: &mut Stack) -> Result<()> {
+    for (name, port) in DATABASES {
+        let mut connection = PgConnection::connect(&postgres::url(port, "postgres")).await?;
+        let known = sqlx::query("SELECT FROM pg_database WHERE datname = $1").bind(name);
+        if known.fetch_optional(&mut connection).await?.is_none() {
+            connection.execute(AssertSqlSafe(format!("CREATE DATABASE {name}"))).await?;
+        }
+        stack.databases.insert(name.to_owned(), postgres::url(port, name));
+    }
+    stack.write(root)?;
+    let environment = environment(root, stack);
+    let migrating =
+        ["monolith", "notifications", "controller"].map(|name| migrate(root, name, &environment));
+    futures::future::try_join_all(migrating).await?;
+    Ok(())
+}
+
+async fn migrate(root: &Root, service: &str, environment: &[(String, String)]) -> Result<()> {
+    let log = root.logs().join(format!("{service}-migrate.log"));
+    let launch = Launch {
+        program: root.bin().join(service),
+        arguments: vec!["migrate".to_owned()],
+        environment: environment.to_vec(),
+        directory: root.path().to_owned(),
+        owner: None,
+    };
+    let mut command: Command = launch.command(&log)?;
+    let status =
+        command.status().await.with_context(|| format!("failed to run {service} migrate"))?;
+    if !status.success() {
+        let text = fs::read_to_string(&log).unwrap_or_default();
+        bail!("{service} migrate failed; {}:\n{text}", log.display());
+    }
+    Ok(())
+}
+
+fn launch(root: &Root, stack: &Stack, program: &Program) -> Launch {
+    let (name, arguments) = program.line();
+    Launch {
+        program: root.bin().join(name),
+        arguments: arguments.into_iter().map(str::to_owned).collect(),
+        environment: environment(root, stack),
+        directory: root.path().to_owned(),
+        owner: None,
+    }
+}
+
+fn environment(root: &Root, stack: &Stack) -> Vec<(String, String)> {
+    let mut environment = vec![
+        ("KAFKA_BROKERS".to_owned(), stack.brokers.clone()),
+        ("SMTP_ADDRESS".to_owned(), "127.0.0.1:8251".to_owned()),
+        ("FICUS_CONFIG".to_owned(), root.config().display().to_string()),
+        ("SANDBOX_MAIL_FILE".to_owned(), root.mail_file().display().to_string()),
+    ];
+    for (name, url) in &stack.databases {
+        environment.push((format!("{}_DATABASE_URL", name.to_uppercase()), url.clone()));
+    }
+    environment
+}
