@@ -1,0 +1,98 @@
+//! What is needed to take one move in hand.
+
+use std::time::Instant;
+
+use ficus_control_api::subject::Subject;
+use ficus_mover::{Definition, Mover, Side};
+use tokio::sync::watch;
+
+use super::InHand;
+use crate::{
+    domain::Progress,
+    error::Result,
+    peers,
+    store::{Hand, Store},
+    switch::heal,
+};
+
+/// One capability's databases and the control database.
+#[derive(Clone)]
+pub struct Desk {
+    capability: String,
+    store: Store,
+    monolith_url: String,
+    service_url: String,
+}
+
+impl Desk {
+    pub fn new(capability: &str, subject: &Subject, store: Store) -> Result<Self> {
+        Ok(Self {
+            capability: capability.to_owned(),
+            store,
+            monolith_url: subject.monolith.database.url()?,
+            service_url: subject.capability(capability)?.database.url()?,
+        })
+    }
+
+    pub fn capability(&self) -> &str {
+        &self.capability
+    }
+
+    fn url(&self, side: Side) -> &str {
+        match side {
+            Side::Monolith => &self.monolith_url,
+            Side::Service => &self.service_url,
+        }
+    }
+
+    /// How far one side's relay is behind; `None` if none ever ran there.
+    pub async fn relay_lag(&self, side: Side) -> Result<Option<ficus_events::Lag>> {
+        peers::relay::lag(self.url(side), &self.capability).await
+    }
+
+    /// A mover with connections of its own.
+    pub fn mover(&self, definition: Definition) -> Result<Mover> {
+        Ok(Mover::connect(&self.capability, definition, &self.monolith_url, &self.service_url)?)
+    }
+
+    /// Takes the move in hand: raises the attempt in the control database, ends what older attempts have
+    /// open, and makes both databases agree with the control row.
+    pub(crate) async fn take(
+        &self,
+        why: &str,
+        progress: &watch::Sender<Progress>,
+    ) -> Result<InHand> {
+        let (hand, facts) = self.store.raise(&self.capability, why).await?;
+        let definition = self.store.definition(&self.capability).await?;
+        let mover = self.mover(definition)?;
+        let mut in_hand = self.in_hand(hand, facts, mover, progress);
+        if in_hand.facts.prepared && in_hand.facts.unfinished {
+            heal::agree(&mut in_hand).await?;
+        }
+        in_hand.refresh().await?;
+        progress.send_modify(|progress| progress.trouble.clear());
+        Ok(in_hand)
+    }
+
+    fn in_hand(
+        &self,
+        hand: Hand,
+        facts: crate::domain::Facts,
+        mover: Mover,
+        progress: &watch::Sender<Progress>,
+    ) -> InHand {
+        InHand {
+            desk: self.clone(),
+            hand,
+            facts,
+            mover,
+            follower: None,
+            handover: None,
+            progress: progress.clone(),
+            vdiffs: Vec::new(),
+            capture_checked: Instant::now(),
+            stumbles: 0,
+            fence_asked: None,
+        }
+    }
+}

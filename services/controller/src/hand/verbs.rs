@@ -1,0 +1,165 @@
+//! The verbs that are not a switch: prepare, start, stop, complete, cancel.
+
+use chrono::TimeDelta;
+use ficus_mover::Side;
+
+use super::{InHand, Options};
+use crate::{
+    domain::{Outcome, Refusal, Stream, Verb},
+    error::Result,
+};
+
+impl InHand {
+    /// A verb whose end is reached already is done.
+    pub(super) fn already(&self, verb: Verb) -> Option<Outcome> {
+        let facts = &self.facts;
+        let line = match verb {
+            Verb::SwitchTraffic if facts.owner == Side::Service => "the service owns it already",
+            Verb::ReverseTraffic if facts.owner == Side::Monolith && facts.epoch > 1 => {
+                "the monolith owns it already"
+            }
+            Verb::Stop if facts.stream == Stream::Stopped => "it is stopped already",
+            Verb::Complete if facts.retired && !facts.unfinished => "it is completed already",
+            Verb::Cancel if !facts.retired && !facts.unfinished => "it is cancelled already",
+            _ => return None,
+        };
+        Some(Outcome::done([line]))
+    }
+
+    pub(super) async fn prepare(&mut self, dry_run: bool) -> Result<Outcome> {
+        if self.facts.prepared {
+            return Ok(Outcome::done(["it is prepared already"]));
+        }
+        let refusals: Vec<Refusal> =
+            self.mover.refusals().await?.into_iter().map(Into::into).collect();
+        if dry_run {
+            let plan = [
+                "check everything that can be refused",
+                "install capture on both sides and the fences, that of the service shut",
+                "store the cursor that the copy starts from; nothing flows yet",
+            ];
+            return Ok(Outcome::plan(&plan, refusals));
+        }
+        if !refusals.is_empty() {
+            return Ok(Outcome::refused(refusals));
+        }
+        let (attempt, epoch) = (self.hand.attempt, self.facts.epoch);
+        for side in [self.facts.owner, self.facts.owner.other()] {
+            self.mover.raise_token(side, attempt, epoch).await?;
+        }
+        self.mover.install(attempt, epoch, self.facts.owner).await?;
+        self.hand.prepared(true, "prepare", "capture and fences are installed").await?;
+        self.refresh().await?;
+        Ok(Outcome::done(["capture and fences are installed; `start` begins the copy"]))
+    }
+
+    pub(super) async fn start(&mut self, dry_run: bool) -> Result<Outcome> {
+        if self.facts.stream.flows() {
+            return Ok(Outcome::done(["it flows already"]));
+        }
+        let direction = self.facts.owner.outward();
+        if dry_run {
+            let plan = format!("copy what is not copied yet, then follow, {direction}");
+            return Ok(Outcome::plan(&[&plan], vec![]));
+        }
+        let follower = self.mover.follower(direction, self.facts.epoch).await?;
+        let stream = match follower.phase() {
+            ficus_mover::Phase::Copying => Stream::Copying,
+            _ => Stream::Following,
+        };
+        self.follower = Some(follower);
+        let line = format!("{}, {direction}", stream.as_str());
+        self.set_stream(stream, direction, "", &line).await?;
+        Ok(Outcome::done([line]))
+    }
+
+    pub(super) async fn stop(&mut self, dry_run: bool) -> Result<Outcome> {
+        let Some(direction) = self.facts.direction else {
+            return Ok(Outcome::done(["nothing flows"]));
+        };
+        if dry_run {
+            return Ok(Outcome::plan(&["stop following; `start` goes on from there"], vec![]));
+        }
+        self.set_stream(Stream::Stopped, direction, "", "stopped by command").await?;
+        Ok(Outcome::done(["stopped; `start` goes on from there"]))
+    }
+
+    pub(super) async fn complete(&mut self, options: &Options) -> Result<Outcome> {
+        let refusals = self.stands_against_completion(options).await?;
+        if options.dry_run {
+            let plan = [
+                "stop the stream back to the monolith: from here there is no way back",
+                "rename the monolith's tables away, shut as they are",
+                "take capture and views away on both sides",
+            ];
+            return Ok(Outcome::plan(&plan, refusals));
+        }
+        if !refusals.is_empty() {
+            return Ok(Outcome::refused(refusals));
+        }
+        self.follower = None;
+        self.give_up_vdiffs("the move is being completed");
+        self.hand.retired(false, "the way back is given up").await?;
+        self.refresh().await?;
+        self.finish_completion().await?;
+        Ok(Outcome::done(["the monolith's tables are renamed away; the service owns for good"]))
+    }
+
+    /// What a completion that was cut off has left to do; may be repeated.
+    pub(super) async fn finish_completion(&mut self) -> Result<()> {
+        self.mover.complete(self.hand.attempt).await?;
+        self.hand.retired(true, "the monolith's tables are renamed away").await?;
+        self.refresh().await
+    }
+
+    async fn stands_against_completion(&self, options: &Options) -> Result<Vec<Refusal>> {
+        if self.facts.retired {
+            return Ok(vec![]);
+        }
+        let mut refusals: Vec<Refusal> =
+            self.mover.preflight_complete().await?.into_iter().map(Into::into).collect();
+        if !self.facts.diff.is_some_and(|diff| diff.clean) {
+            refusals.push(Refusal::new("diff", "both sides have not been compared equal", "vdiff"));
+        }
+        if self.handover.is_some() {
+            refusals.push(Refusal::new(
+                "relay",
+                "the monolith's relay has not yet sent all that it had at the switch",
+                "see that the monolith and the broker run, then try again",
+            ));
+        }
+        let owned = self.hand.store.since_switch(&self.hand.capability).await?;
+        let soak = TimeDelta::from_std(options.soak).unwrap_or(TimeDelta::MAX);
+        if owned.is_none_or(|owned| owned < soak) {
+            refusals.push(Refusal::new(
+                "soak",
+                format!("the service has owned it for less than {} s", options.soak.as_secs()),
+                "wait, or give a shorter --soak",
+            ));
+        }
+        Ok(refusals)
+    }
+
+    pub(super) async fn cancel(&mut self, dry_run: bool) -> Result<Outcome> {
+        if dry_run {
+            let plan = [
+                "stop the stream and empty the service's tables",
+                "take capture, fences and views away on both sides",
+            ];
+            return Ok(Outcome::plan(&plan, vec![]));
+        }
+        self.follower = None;
+        self.give_up_vdiffs("the move is being cancelled");
+        self.hand.prepared(false, "cancel", "the stream has ended").await?;
+        // Also what a preparation left that was cut off: both may be repeated.
+        let (attempt, epoch) = (self.hand.attempt, self.facts.epoch);
+        for side in [Side::Monolith, Side::Service] {
+            self.mover.raise_token(side, attempt, epoch).await?;
+        }
+        self.mover.empty_target(attempt).await?;
+        self.mover.uninstall(attempt).await?;
+        self.hand.cancelled().await?;
+        self.refresh().await?;
+        Ok(Outcome::done(["capture and fences are gone, the service's tables are empty"]))
+    }
+}

@@ -1,0 +1,3 @@
+//! Other processes' state that the controller asks for.
+
+pub mod relay;

@@ -1,0 +1,79 @@
+//! At a takeover: both databases are made to agree with the control row, which alone says whether C6
+//! happened. The attempt is raised in the control database already.
+
+use std::time::Duration;
+
+use ficus_mover::{FenceState, Mover, Side};
+
+use super::open::LEASES_END;
+use crate::{domain::Step, error::Result, hand::InHand};
+
+/// A side that has to be shut at a takeover is shut already, unless somebody interfered; its locks are
+/// tried for this often.
+const FENCE_TRIES: u32 = 10;
+
+/// Ends what older attempts have open, on the owner's database first, and rolls a switch that was under
+/// way forward or back.
+pub(crate) async fn agree(in_hand: &mut InHand) -> Result<()> {
+    let owner = in_hand.facts.owner;
+    let (attempt, epoch) = (in_hand.hand.attempt, in_hand.facts.epoch);
+    for side in [owner, owner.other()] {
+        // First the sessions: one with a prepared opening holds the token row.
+        in_hand.mover.end_sessions(side, attempt).await?;
+        in_hand.mover.raise_token(side, attempt, epoch).await?;
+    }
+    if in_hand.facts.retired {
+        return Ok(());
+    }
+    shut(&in_hand.mover, owner.other(), attempt).await?;
+    if in_hand.facts.rolls_forward() {
+        roll_forward(in_hand).await?;
+    } else {
+        roll_back(in_hand).await?;
+    }
+    if epoch > 1 {
+        // Later than the snapshot after C1, so it says at least as much.
+        in_hand.handover = Some(in_hand.mover.snapshot(owner.other()).await?);
+    }
+    Ok(())
+}
+
+async fn shut(mover: &Mover, side: Side, attempt: i64) -> Result<()> {
+    let mut tries = 0;
+    while mover.fence_state(side).await? != FenceState::Shut {
+        tries += 1;
+        match mover.fence(side, attempt).await {
+            Err(ficus_mover::Error::LockTimeout { .. }) if tries < FENCE_TRIES => {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            fenced => fenced?,
+        }
+    }
+    Ok(())
+}
+
+async fn roll_back(in_hand: &mut InHand) -> Result<()> {
+    let (owner, attempt) = (in_hand.facts.owner, in_hand.hand.attempt);
+    if in_hand.mover.fence_state(owner).await? != FenceState::Open {
+        in_hand.mover.unfence(owner, attempt).await?;
+    }
+    if in_hand.facts.switch.is_some() {
+        in_hand.mover.hold_relay(owner.other(), attempt, false).await?;
+        in_hand.hand.abort_switch("the switch that was under way is rolled back").await?;
+    }
+    Ok(())
+}
+
+async fn roll_forward(in_hand: &mut InHand) -> Result<()> {
+    let (owner, attempt) = (in_hand.facts.owner, in_hand.hand.attempt);
+    let direction = owner.other().outward();
+    if in_hand.mover.fence_state(owner).await? != FenceState::Open {
+        tokio::time::sleep(LEASES_END).await;
+        in_hand.mover.prepare_opening(direction, attempt).await?.commit().await?;
+    }
+    let text = format!("writes are open at the {owner}; rolled forward at a takeover");
+    in_hand.hand.passed(Step::C7, &text).await?;
+    let text = format!("rolled forward at a takeover; changes flow back, {}", direction.opposite());
+    in_hand.hand.finish_switch(direction.opposite(), &text).await?;
+    Ok(())
+}

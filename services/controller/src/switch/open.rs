@@ -1,0 +1,77 @@
+//! C7 to C9: behind the point of no return everything is rolled forward.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use ficus_mover::{Error as MoverError, Opening};
+
+use super::{Stop, Way, step, wait};
+use crate::{domain::Step, hand::InHand};
+
+/// A read lease that was asked for before C6 has ended by then (150 ms), so nobody reads at the old owner.
+pub(super) const LEASES_END: Duration = Duration::from_millis(200);
+const ASK: Duration = Duration::from_millis(2);
+/// Who has not acknowledged by then is named; the next switch waits for it.
+const LATE: Duration = Duration::from_secs(2);
+
+impl InHand {
+    /// C7: opens the new owner once every picker acts on the new epoch, or the leases have ended.
+    pub(super) async fn open(
+        &mut self,
+        way: &Way,
+        opening: Opening,
+        epoch: i64,
+    ) -> Result<(), Stop> {
+        let (store, capability) = (&self.hand.store, &self.hand.capability);
+        let start = std::time::Instant::now();
+        let asked = wait::for_all(LEASES_END, ASK, || store.not_at(capability, epoch)).await;
+        if asked.is_err() {
+            tokio::time::sleep(LEASES_END.saturating_sub(start.elapsed())).await;
+        }
+        step::around("C7", self.commit(way, opening)).await?;
+        Ok(())
+    }
+
+    async fn commit(&self, way: &Way, opening: Opening) -> Result<(), MoverError> {
+        let Err(error) = opening.commit().await else { return Ok(()) };
+        tracing::warn!(%error, "the prepared opening was lost; opening again");
+        self.mover.prepare_opening(way.direction, self.hand.attempt).await?.commit().await
+    }
+
+    /// C8 and C9: waits for the late ones a moment, and has changes flow back. When C6 was.
+    pub(super) async fn settle(
+        &mut self,
+        way: &Way,
+        epoch: i64,
+        pause: Duration,
+    ) -> Result<DateTime<Utc>, Stop> {
+        let pause = format!("write pause {:.1} ms", pause.as_secs_f64() * 1_000.0);
+        let text = format!("writes are open at the {}; {pause}", way.to);
+        self.hand.passed(Step::C7, &text).await?;
+        for side in [way.to, way.from] {
+            self.mover.raise_token(side, self.hand.attempt, epoch).await?;
+        }
+        step::around("C8", self.await_late(epoch)).await?;
+        let back = way.direction.opposite();
+        let text = format!("changes flow back, {back}");
+        let at = step::around("C9", self.hand.finish_switch(back, &text)).await?;
+        self.follower = None;
+        self.progress.send_replace(crate::domain::Progress::default());
+        self.refresh().await?;
+        Ok(at)
+    }
+
+    async fn await_late(&self, epoch: i64) -> Result<(), Stop> {
+        let (store, capability) = (&self.hand.store, &self.hand.capability);
+        let left = wait::for_all(LATE, ASK, || store.not_at(capability, epoch)).await?;
+        let text = if left.all_have() {
+            format!("every picker acts on epoch {epoch}")
+        } else {
+            format!(
+                "the next switch waits for {}, which the fences hold back",
+                left.missing.join(", ")
+            )
+        };
+        Ok(self.hand.passed(Step::C8, &text).await?)
+    }
+}

@@ -1,0 +1,128 @@
+//! C0, first half: everything that stands against a switch, by name. Nothing has begun yet.
+
+use std::time::{Duration, Instant};
+
+use super::{Stop, Way, wait};
+use crate::{
+    domain::{Refusal, Verb, refusal},
+    error::Result,
+    hand::InHand,
+};
+
+/// A follower further behind would make the pause long.
+const LAG: Duration = Duration::from_millis(500);
+/// A relay further behind would hold the new owner's events for long.
+const RELAY_LAG: Duration = Duration::from_millis(200);
+/// A registration expires 40 s after it was last heard.
+const SILENT_PICKERS: Duration = Duration::from_secs(41);
+/// What passes by itself, as lag, is waited for so long.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+impl InHand {
+    /// Waits for what passes by itself, and refuses what is left.
+    pub(super) async fn preflight(&mut self, way: &Way) -> Result<(), Stop> {
+        self.fits(way)?;
+        let mover = self.mover.clone();
+        let direction = way.direction;
+        let vacuumed =
+            self.follow_while(async move { mover.vacuum_target(direction).await }).await?;
+        if let Err(error) = vacuumed {
+            tracing::warn!(%error, "failed to vacuum the target before the switch");
+        }
+        self.await_pickers().await?;
+        let start = Instant::now();
+        loop {
+            self.fits(way)?;
+            let refusals = self.stands_against(way).await?;
+            if refusals.is_empty() {
+                return Ok(());
+            }
+            if start.elapsed() > PATIENCE {
+                return Err(Stop::Refused(refusals));
+            }
+            self.follow_while(tokio::time::sleep(Duration::from_millis(200))).await?;
+        }
+    }
+
+    /// Whether the move is in a state to be switched at all; a stream may have stopped meanwhile.
+    fn fits(&self, way: &Way) -> Result<(), Stop> {
+        let verb = match way.to {
+            ficus_mover::Side::Service => Verb::SwitchTraffic,
+            ficus_mover::Side::Monolith => Verb::ReverseTraffic,
+        };
+        refusal(verb, &self.facts).map_or(Ok(()), |refusal| Err(Stop::Refused(vec![refusal])))
+    }
+
+    /// A picker that is cut off cannot know of the switch: it is waited for until it is heard, or until
+    /// its registration has expired.
+    async fn await_pickers(&mut self) -> Result<(), Stop> {
+        let (hand, epoch) = (self.hand.clone(), self.facts.epoch);
+        let ask = || hand.store.not_current(&hand.capability, epoch);
+        let first = ask().await?;
+        if first.all_have() {
+            return Ok(());
+        }
+        let text = format!("waiting for {}", first.missing.join(", "));
+        hand.note("C0", &text).await?;
+        let waiting = wait::for_all(SILENT_PICKERS, Duration::from_millis(100), ask);
+        let left = self.follow_while(waiting).await??;
+        if left.all_have() { Ok(()) } else { Err(Stop::Refused(vec![late(&left.missing)])) }
+    }
+
+    /// Everything that stands against the switch now.
+    pub(super) async fn stands_against(&self, way: &Way) -> Result<Vec<Refusal>> {
+        let found = self.mover.preflight(way.direction).await?;
+        let mut refusals: Vec<Refusal> = found.into_iter().map(Into::into).collect();
+        refusals.extend(self.stream_refusals());
+        refusals.extend(self.relay_refusals(way).await?);
+        let missing = self.hand.store.not_current(&self.hand.capability, self.facts.epoch).await?;
+        if !missing.all_have() {
+            refusals.push(late(&missing.missing));
+        }
+        Ok(refusals)
+    }
+
+    fn stream_refusals(&self) -> Vec<Refusal> {
+        let mut refusals = Vec::new();
+        if !self.facts.diff.is_some_and(|diff| diff.clean) {
+            let reason = "both sides have not been compared equal";
+            refusals.push(Refusal::new("diff", reason, "`vdiff` compares them and waits"));
+        }
+        let progress = self.progress.borrow();
+        if progress.lag >= LAG {
+            let reason = format!("the stream is {} ms behind", progress.lag.as_millis());
+            refusals.push(Refusal::new("lag", reason, "wait until it is under 500 ms"));
+        }
+        if !progress.trouble.is_empty() {
+            refusals.push(Refusal::new("stream", progress.trouble.clone(), "mend that first"));
+        }
+        if self.handover.is_some() {
+            let reason = "the relay before has not yet sent all that it had at the last switch";
+            refusals.push(Refusal::new("relay", reason, "see that its process and the broker run"));
+        }
+        refusals
+    }
+
+    async fn relay_refusals(&self, way: &Way) -> Result<Vec<Refusal>> {
+        let from = self.desk.relay_lag(way.from).await?;
+        let to = self.desk.relay_lag(way.to).await?;
+        let mut refusals = Vec::new();
+        if from.is_some() && to.is_none() {
+            let reason = format!("no relay has ever run on the {}'s database", way.to);
+            refusals.push(Refusal::new("relay", reason, format!("start the {}", way.to)));
+        }
+        let Some(lag) = from else { return Ok(refusals) };
+        if let Some(reason) = lag.stopped {
+            refusals.push(Refusal::new("relay", reason, "mend what stopped it"));
+        } else if lag.age >= RELAY_LAG {
+            let reason = format!("the {}'s relay is {} ms behind", way.from, lag.age.as_millis());
+            refusals.push(Refusal::new("relay", reason, "see that its process and the broker run"));
+        }
+        Ok(refusals)
+    }
+}
+
+fn late(missing: &[String]) -> Refusal {
+    let reason = format!("not at the present epoch or silent: {}", missing.join(", "));
+    Refusal::new("pickers", reason, "see that they run and reach the control database")
+}
