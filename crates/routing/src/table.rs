@@ -60,7 +60,9 @@ pub struct Match {
 pub enum TableError {
     #[error("failed to read the descriptor set: {0}")]
     Descriptors(#[from] prost_reflect::DescriptorError),
-    #[error("capability {capability} names package {package}, which the descriptor set does not have")]
+    #[error(
+        "capability {capability} names package {package}, which the descriptor set does not have"
+    )]
     UnknownPackage { capability: String, package: String },
     #[error("capability {0} names packages, and there is no descriptor set to find them in")]
     NoDescriptors(String),
@@ -113,9 +115,10 @@ impl RouteTable {
         let method = if method == Method::HEAD { &Method::GET } else { method };
         let path = unreserved_decoded(path);
         let found = self.by_method.get(method)?.at(&path).ok()?;
-        let values = found.params.iter().map(|(_, value)| {
-            percent_decode_str(value).decode_utf8_lossy().into_owned()
-        });
+        let values = found
+            .params
+            .iter()
+            .map(|(_, value)| percent_decode_str(value).decode_utf8_lossy().into_owned());
         let fields = found.value.fields.iter().cloned().zip(values).collect();
         Some(Match { route: found.value.clone(), fields })
     }

@@ -50,7 +50,10 @@ fn problem(error: &(dyn StdError + 'static)) -> Option<Error> {
         return Some(Error::unavailable("switch_under_way", refusal.to_string()));
     }
     if find::<Overloaded>(error).is_some() {
-        return Some(Error::unavailable("overloaded", "too many requests are under way; try again"));
+        return Some(Error::unavailable(
+            "overloaded",
+            "too many requests are under way; try again",
+        ));
     }
     if find::<Elapsed>(error).is_some() {
         return Some(Error::deadline("deadline", "failed to answer in time"));
@@ -61,9 +64,10 @@ fn problem(error: &(dyn StdError + 'static)) -> Option<Error> {
         Some(UpstreamError::Unreachable(_)) => {
             Some(Error::unavailable("owner_unreachable", "failed to reach the owner; try again"))
         }
-        Some(UpstreamError::Identity(_)) => {
-            Some(Error::unavailable("identity_unavailable", "failed to find out who calls; try again"))
-        }
+        Some(UpstreamError::Identity(_)) => Some(Error::unavailable(
+            "identity_unavailable",
+            "failed to find out who calls; try again",
+        )),
         // Only a body that broke off is left: it was read here, and nothing was sent.
         None => Some(Error::invalid("bad_request", "failed to read the body")),
     }

@@ -130,11 +130,15 @@ impl Framing {
         while !bytes.is_empty() {
             match self.place {
                 Place::Lost => return Ok(()),
-                Place::Body(left) => self.place = skip(&mut bytes, left).map_or(Place::Head, Place::Body),
+                Place::Body(left) => {
+                    self.place = skip(&mut bytes, left).map_or(Place::Head, Place::Body)
+                }
                 Place::Chunk(left) => {
                     self.place = skip(&mut bytes, left).map_or(Place::ChunkSize, Place::Chunk);
                 }
-                Place::Head | Place::ChunkSize | Place::Trailers => self.part_of_line(&mut bytes)?,
+                Place::Head | Place::ChunkSize | Place::Trailers => {
+                    self.part_of_line(&mut bytes)?
+                }
             }
         }
         Ok(())
@@ -147,7 +151,8 @@ impl Framing {
         self.line.extend_from_slice(now);
         if end.is_some() {
             let line = std::mem::take(&mut self.line);
-            let place = line.strip_suffix(b"\r\n").ok_or(Ambiguous).and_then(|line| self.line(line));
+            let place =
+                line.strip_suffix(b"\r\n").ok_or(Ambiguous).and_then(|line| self.line(line));
             self.place = *place.as_ref().unwrap_or(&Place::Lost);
             place?;
         } else if self.line.len() > LINE {
@@ -194,7 +199,9 @@ impl Head {
             return self.length.replace(length).map_or(Ok(()), |_| Err(Ambiguous));
         } else if name.eq_ignore_ascii_case(b"transfer-encoding") {
             let again = std::mem::replace(&mut self.chunked, true);
-            return (!again && value.eq_ignore_ascii_case(b"chunked")).then_some(()).ok_or(Ambiguous);
+            return (!again && value.eq_ignore_ascii_case(b"chunked"))
+                .then_some(())
+                .ok_or(Ambiguous);
         }
         Ok(())
     }

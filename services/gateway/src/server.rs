@@ -21,7 +21,7 @@ use crate::{
 /// A head must be complete after this long. It also ends connections that nobody uses, so it is longer
 /// than a slow sender deserves.
 const HEAD_TIME: Duration = Duration::from_secs(60);
-const HEAD_BYTES: usize = 64 << 10;
+const HEAD_BYTES: usize = 32 << 10;
 /// How long to wait when no connection can be accepted, as when file descriptors have run out.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
 
@@ -54,11 +54,13 @@ async fn connection(stream: TcpStream, peer: Peer, router: Router, watcher: Watc
     // Without it small answers wait for the acknowledgement of earlier ones.
     let _ = stream.set_nodelay(true);
     let (stream, ambiguity) = Watched::new(stream);
-    let service = service_fn(move |request| answer(router.clone(), peer, ambiguity.clone(), request));
+    let service =
+        service_fn(move |request| answer(router.clone(), peer, ambiguity.clone(), request));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIME)
-        .max_buf_size(HEAD_BYTES)
+        .max_header_size(HEAD_BYTES)
+        .max_buf_size(2 * HEAD_BYTES)
         .serve_connection(TokioIo::new(stream), service);
     if let Err(error) = watcher.watch(connection).await {
         tracing::debug!(%error, "a connection broke");

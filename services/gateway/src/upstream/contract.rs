@@ -16,7 +16,10 @@ pub fn contract(subject: &Subject) -> anyhow::Result<Contract> {
     let Some(file) = &subject.descriptors else { return Ok(Contract::default()) };
     let path = subject.path(file);
     read(&path).with_context(|| {
-        format!("failed to read the descriptor set {}; the subject's build writes it", path.display())
+        format!(
+            "failed to read the descriptor set {}; the subject's build writes it",
+            path.display()
+        )
     })
 }
 

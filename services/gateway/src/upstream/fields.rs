@@ -97,7 +97,8 @@ mod tests {
 
     #[test]
     fn the_query_fills_the_request_of_a_read() {
-        let request = read(Method::GET, "/v1/inbox", "page_size=7&page_token=a%2Fb&unread_only=true", "");
+        let request =
+            read(Method::GET, "/v1/inbox", "page_size=7&page_token=a%2Fb&unread_only=true", "");
         assert_eq!(
             request.expect("a request"),
             r#"{"page_size":7,"page_token":"a/b","unread_only":true}"#

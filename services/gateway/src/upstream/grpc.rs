@@ -54,7 +54,11 @@ impl GrpcUpstream {
     }
 
     /// Calls the RPC behind the route. The service's errors are answers.
-    pub async fn send(&self, request: Request<Body>, found: &Match) -> Result<Response, UpstreamError> {
+    pub async fn send(
+        &self,
+        request: Request<Body>,
+        found: &Match,
+    ) -> Result<Response, UpstreamError> {
         let Some(rpc) = &found.route.rpc else { return Err(Error::internal().into()) };
         let (parts, body) = request.into_parts();
         let body = whole(body).await?;
@@ -111,7 +115,8 @@ fn carry(headers: &HeaderMap, name: &HeaderName, metadata: &mut MetadataMap) {
 
 fn answered(metadata: &MetadataMap, message: &DynamicMessage) -> Response {
     let json = HeaderValue::from_static("application/json");
-    let mut response = ([(header::CONTENT_TYPE, json)], json::encode_dynamic(message)).into_response();
+    let mut response =
+        ([(header::CONTENT_TYPE, json)], json::encode_dynamic(message)).into_response();
     if metadata.get(IDEMPOTENT_REPLAYED).is_some_and(|value| value == "true") {
         response.headers_mut().insert(IDEMPOTENT_REPLAYED, HeaderValue::from_static("true"));
     }

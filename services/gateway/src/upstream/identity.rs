@@ -46,7 +46,10 @@ impl Identity {
     }
 
     /// `None` for nobody, and for a token that names nobody: what that means is the service's to say.
-    pub async fn inside(&self, caller: Option<&HeaderValue>) -> Result<Option<Token>, UpstreamError> {
+    pub async fn inside(
+        &self,
+        caller: Option<&HeaderValue>,
+    ) -> Result<Option<Token>, UpstreamError> {
         let Some(caller) = caller else { return Ok(None) };
         match self {
             Self::Passthrough => Ok(Token::try_from(caller.as_bytes()).ok()),
@@ -80,7 +83,8 @@ struct Remembered {
 impl Introspection {
     fn new(subject: &Subject, contract: &Contract, signer: Signer) -> anyhow::Result<Self> {
         let endpoint = subject.identity.endpoint.as_deref();
-        let endpoint = endpoint.context("identity.mode is introspect, and identity.endpoint is not set")?;
+        let endpoint =
+            endpoint.context("identity.mode is introspect, and identity.endpoint is not set")?;
         let method = contract.rpc(endpoint);
         let method = method.with_context(|| format!("the descriptor set has no RPC {endpoint}"))?;
         let (input, output) = (method.input(), method.output());
@@ -88,7 +92,10 @@ impl Introspection {
             && ["active", "subject"].iter().all(|name| output.get_field_by_name(name).is_some());
         ensure!(fits, "{endpoint} must take a token and answer active and subject");
         let internal = subject.monolith.internal.as_deref();
-        let channel = channel(internal.context("identity.endpoint is asked at monolith.internal, which is not set")?)?;
+        let channel = channel(
+            internal
+                .context("identity.endpoint is asked at monolith.internal, which is not set")?,
+        )?;
         Ok(Self { method, channel, signer, remembered: Mutex::default() })
     }
 

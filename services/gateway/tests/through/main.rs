@@ -1,0 +1,11 @@
+//! Requests through a real gateway, to a small monolith over HTTP and a small service over gRPC.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod control;
+mod holds;
+mod limits;
+mod monolith;
+mod passes;
+mod refuses;
+mod service;
+mod stand;
