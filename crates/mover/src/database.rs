@@ -1,4 +1,104 @@
-//! One side's pools.
+//! One side's pools, and how its errors are told.
 
+use std::{str::FromStr, time::Duration};
+
+use sqlx::{
+    PgPool, Postgres, Transaction,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
+
+use crate::{Error, Result, Side};
+
+/// SQLSTATE of `ficus.begin_step` when the token row holds another attempt.
+const STALE_ATTEMPT: &str = "ZF002";
+
+/// One side of a move.
 #[derive(Debug)]
-pub(crate) struct Database {}
+pub(crate) struct Database {
+    pub side: Side,
+    capability: String,
+    /// Rounds, checks and everything else that is no step.
+    pub follow: PgPool,
+    /// Steps: one connection a table, so that all tables are locked at once.
+    pub steps: PgPool,
+}
+
+impl Database {
+    pub fn connect(side: Side, capability: &str, url: &str, tables: usize) -> Result<Self> {
+        let of = |source| Error::Database { side, source };
+        let options = PgConnectOptions::from_str(url).map_err(of)?;
+        let options = options.statement_cache_capacity(500).options(fixed());
+        let follow =
+            options.clone().application_name(&format!("ficus-follow:{capability}")).options([
+                ("statement_timeout", "120s"),
+                ("idle_in_transaction_session_timeout", "30s"),
+            ]);
+        let steps = options
+            .application_name(&format!("ficus:{capability}"))
+            .options([("statement_timeout", "30s"), ("idle_in_transaction_session_timeout", "5s")]);
+        Ok(Self {
+            side,
+            capability: capability.to_owned(),
+            follow: pool(5).connect_lazy_with(follow),
+            steps: pool(u32::try_from(tables).unwrap_or(u32::MAX).clamp(1, 32) + 2)
+                .idle_timeout(Duration::from_secs(60))
+                .connect_lazy_with(steps),
+        })
+    }
+
+    /// A transaction that reads one snapshot and can write nothing.
+    pub async fn read(&self) -> Result<Transaction<'static, Postgres>> {
+        const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+        self.follow.begin_with(BEGIN).await.map_err(|e| self.error(e))
+    }
+
+    pub async fn write(&self) -> Result<Transaction<'static, Postgres>> {
+        self.follow.begin().await.map_err(|e| self.error(e))
+    }
+
+    /// Connects as many sessions as a fence needs, so that it need not wait for them.
+    pub async fn warm(&self, tables: usize) -> Result<()> {
+        let connections = (0..tables.min(32)).map(|_| self.steps.acquire());
+        futures::future::try_join_all(connections).await.map_err(|e| self.error(e))?;
+        Ok(())
+    }
+
+    pub fn error(&self, source: sqlx::Error) -> Error {
+        match sqlstate(&source).as_deref() {
+            Some(STALE_ATTEMPT) => {
+                Error::StaleAttempt { capability: self.capability.clone(), side: self.side }
+            }
+            _ if matches!(source, sqlx::Error::PoolTimedOut) => {
+                Error::Unreachable { side: self.side }
+            }
+            _ => Error::Database { side: self.side, source },
+        }
+    }
+}
+
+/// The five-character state of a server's error.
+pub(crate) fn sqlstate(error: &sqlx::Error) -> Option<String> {
+    Some(error.as_database_error()?.code()?.into_owned())
+}
+
+/// Rows travel as text and are compared as text, so every session writes it alike. (`DateStyle`, `TimeZone`
+/// and `extra_float_digits` are fixed by sqlx itself, whose start-up message goes before these.)
+fn fixed() -> [(&'static str, &'static str); 8] {
+    [
+        ("IntervalStyle", "postgres"),
+        ("bytea_output", "hex"),
+        ("row_security", "off"),
+        ("search_path", "public"),
+        ("default_transaction_isolation", "read committed"),
+        ("synchronous_commit", "on"),
+        ("jit", "off"),
+        ("max_parallel_workers_per_gather", "0"),
+    ]
+}
+
+fn pool(connections: u32) -> PgPoolOptions {
+    PgPoolOptions::new()
+        .max_connections(connections)
+        .acquire_timeout(Duration::from_secs(3))
+        .max_lifetime(Duration::from_secs(30 * 60))
+}

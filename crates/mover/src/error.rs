@@ -9,8 +9,8 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The token row holds another attempt: somebody else has the move in hand. No step was done.
-    #[error("attempt {attempt} is no longer the attempt of {capability} on the {side}'s database")]
-    StaleAttempt { capability: String, side: Side, attempt: i64 },
+    #[error("the {side}'s database has another attempt of {capability} in hand")]
+    StaleAttempt { capability: String, side: Side },
     /// The cursor is closed, is of another epoch or was moved by another follower. Nothing was applied.
     #[error("the {direction} cursor of {capability} is not where this follower left it")]
     LostCursor { capability: String, direction: Direction },

@@ -1,13 +1,49 @@
 //! One direction's follower: a round reads the source at a snapshot S and makes the target its projection at S.
+//!
+//! `read` (source, one transaction) → `flush` → `write` (target, one transaction, the cursor's compare-and-swap
+//! first). Nothing is kept between rounds that the target does not have, so a crash anywhere repeats the page.
 
-use std::time::Duration;
+mod compare;
+mod cursor;
+mod drain;
+mod inverse;
+mod pace;
+mod page;
+mod pending;
+mod read;
+mod rows;
+mod write;
 
-use crate::{Direction, Mover, Result};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use crate::{Direction, Error, Mover, Result, catalog::Shape};
+
+use cursor::Cursor;
+use pace::{Pace, Pruner};
+use pending::Pending;
+use read::{Source, Wants};
 
 /// Carries changes in one direction. One object at a time works on a cursor; another one loses it
-/// ([`crate::Error::LostCursor`]). After any error, make a new one: it reads the cursor again.
+/// ([`crate::Error::LostCursor`]). After any error, or when a round was dropped, make a new one: it reads the
+/// cursor again.
 #[derive(Debug)]
-pub struct Follower {}
+pub struct Follower {
+    mover: Mover,
+    direction: Direction,
+    shapes: Arc<Vec<Shape>>,
+    /// The way back, which a reverse follower checks; empty in a forward one.
+    back: Arc<Vec<Shape>>,
+    cursor: Cursor,
+    pending: Pending,
+    pace: Pace,
+    pruner: Pruner,
+    /// The next page must take in everything since the cursor's snapshot.
+    alone: bool,
+    stored_at: Instant,
+}
 
 /// How much a round may do beside the changes, which are never slowed down.
 #[derive(Debug, Clone, Copy)]
@@ -28,6 +64,7 @@ pub enum Phase {
 /// What one round did.
 #[derive(Debug, Clone)]
 pub struct Round {
+    /// What the next round is at.
     pub phase: Phase,
     /// Dirty entries taken in.
     pub dirty: u64,
@@ -35,11 +72,12 @@ pub struct Round {
     pub copied: u64,
     /// Rows compared.
     pub verified: u64,
-    /// It took everything in one page, so that the target is the projection of the source at `snapshot`.
+    /// It took everything in one page, so that the target is the projection of the source at `snapshot` (of what
+    /// is copied so far).
     pub single_page: bool,
-    /// The source's snapshot that the target is at, in `pg_snapshot`'s text form.
+    /// The source's snapshot that the round read, in `pg_snapshot`'s text form.
     pub snapshot: String,
-    /// How old the oldest change was when it arrived here; the round's own time when there was none.
+    /// How old the snapshot is that the target is at.
     pub lag: Duration,
     /// The diff as it stands.
     pub verdict: Verdict,
@@ -67,43 +105,112 @@ pub struct Drained {
     pub snapshot: String,
 }
 
+/// Without anything to do, the cursor is stored this often, so that the log can be pruned.
+const IDLE_STORE: Duration = Duration::from_millis(500);
+/// A round beyond this counts as an unreachable database.
+const SILENCE: Duration = Duration::from_secs(180);
+
 impl Mover {
     /// The follower of a direction at an epoch, from where its cursor stands.
     pub async fn follower(&self, direction: Direction, epoch: i64) -> Result<Follower> {
-        let _ = (direction, epoch);
-        todo!()
+        let cursor = Cursor::load(self, direction, epoch).await?;
+        let back = match direction {
+            Direction::Forward => Vec::new(),
+            Direction::Reverse => self.shapes(Direction::Forward).await?,
+        };
+        Ok(Follower {
+            mover: self.clone(),
+            direction,
+            shapes: Arc::new(self.shapes(direction).await?),
+            back: Arc::new(back),
+            cursor,
+            pending: Pending::load(self, direction).await?,
+            pace: Pace::default(),
+            pruner: Pruner::default(),
+            alone: false,
+            stored_at: Instant::now(),
+        })
     }
 }
 
 impl Follower {
     /// Takes in what changed, and as many chunks as the budget allows. An error leaves the cursor where it was.
     pub async fn round(&mut self, budget: Budget) -> Result<Round> {
-        let _ = budget;
-        todo!()
+        let round = tokio::time::timeout(SILENCE, self.page(budget)).await;
+        let round = round.map_err(|_| Error::Unreachable { side: self.direction.source() })??;
+        self.prune().await?;
+        Ok(round)
+    }
+
+    async fn page(&mut self, budget: Budget) -> Result<Round> {
+        loop {
+            let wants = Wants {
+                limit: (!self.alone).then_some(self.pace.page_rows),
+                chunks: budget.chunks,
+                pending: pending::COMPARED_AT_ONCE,
+                sequences: false,
+            };
+            let source = self.read(&wants).await?;
+            if source.is_empty() && self.stored_at.elapsed() < IDLE_STORE {
+                return Ok(self.report(&source, 0));
+            }
+            self.flush(&source).await?;
+            match self.write(&source, None).await {
+                Ok(verified) => {
+                    self.alone = false;
+                    return Ok(self.report(&source, verified));
+                }
+                // A swapped value or a row that changed its parent fell into two pages.
+                Err(write::Failed::Unique(_)) if !source.single => self.alone = true,
+                Err(failed) => return Err(self.explain(failed, &source).await),
+            }
+        }
+    }
+
+    fn report(&self, source: &Source, verified: u64) -> Round {
+        let behind = if source.short { source.look.at } else { self.cursor.snap_at };
+        let age = (source.look.at - behind).max(0.0);
+        Round {
+            phase: self.phase(),
+            dirty: source.entries,
+            copied: source.copied.iter().map(|c| c.rows.len() as u64).sum(),
+            verified,
+            single_page: source.single,
+            snapshot: source.look.snap.clone(),
+            lag: Duration::from_secs_f64(age) + source.begun.elapsed(),
+            verdict: self.verdict(),
+        }
     }
 
     /// Has the following rounds compare both sides whole again.
     pub async fn verify_again(&mut self) -> Result<()> {
-        todo!()
+        self.cursor.verify_again(&self.mover, self.direction).await
     }
 
-    /// C2, C3 and C4, after C1's last commit: one round in one page, every key compared that was changed since it
-    /// was compared last, and the target's sequences set beyond the source's.
-    pub async fn drain(&mut self, attempt: i64) -> Result<Drained> {
-        let _ = attempt;
-        todo!()
+    /// Lowers how many dirty entries a page takes at most (10,000), for tests and small machines.
+    pub fn page_at_most(&mut self, entries: u32) {
+        self.pace.most_page_rows = entries.max(1);
+        self.pace.page_rows = self.pace.page_rows.min(self.pace.most_page_rows);
     }
 
     /// Rows copied since the copy began, all rounds together.
     pub fn rows_copied(&self) -> u64 {
-        todo!()
+        self.cursor.copy.rows
     }
 
     pub fn phase(&self) -> Phase {
-        todo!()
+        if !self.cursor.copy.done {
+            Phase::Copying
+        } else if !self.cursor.verify.verdict.whole {
+            Phase::Verifying
+        } else {
+            Phase::Following
+        }
     }
 
     pub fn verdict(&self) -> Verdict {
-        todo!()
+        let mut verdict = self.cursor.verify.verdict.clone();
+        verdict.pending = self.pending.len();
+        verdict
     }
 }

@@ -1,23 +1,60 @@
 //! Handing over a capability's topics between the two databases' relays (`ficus.relay` of crates/events).
 
-use crate::{Mover, Result, Side};
+use crate::{
+    Mover, Result, Side,
+    fence::{FENCE_BUDGET, bounded},
+    opening::flush_log,
+};
 
 impl Mover {
     /// Holds or releases the capability's relay on this side. False if no relay has ever run there.
     pub async fn hold_relay(&self, side: Side, attempt: i64, held: bool) -> Result<bool> {
-        let _ = (side, attempt, held);
-        todo!()
+        let database = self.database(side);
+        let call = || async {
+            let mut transaction = database.steps.begin().await?;
+            sqlx::query("SELECT ficus.begin_step($1, $2)")
+                .bind(&self.inner.capability)
+                .bind(attempt)
+                .execute(&mut *transaction)
+                .await?;
+            let found = sqlx::query("UPDATE ficus.relay SET held = $2 WHERE capability = $1")
+                .bind(&self.inner.capability)
+                .bind(held)
+                .execute(&mut *transaction)
+                .await?;
+            transaction.commit().await?;
+            Ok(found.rows_affected() == 1)
+        };
+        bounded(database, "ficus.relay", FENCE_BUDGET, call).await
     }
 
     /// A snapshot of this side now, as text. After C1: everything that the old relay must have sent.
     pub async fn snapshot(&self, side: Side) -> Result<String> {
-        let _ = side;
-        todo!()
+        let database = self.database(side);
+        let mut connection = database.follow.acquire().await.map_err(|e| database.error(e))?;
+        let snapshot = sqlx::query_scalar("SELECT pg_current_snapshot()::text")
+            .fetch_one(&mut *connection)
+            .await
+            .map_err(|e| database.error(e))?;
+        flush_log(&mut connection).await.map_err(|e| database.error(e))?;
+        Ok(snapshot)
     }
 
     /// Whether this side's relay has confirmed everything that the snapshot sees. True where none has ever run.
     pub async fn relay_confirmed(&self, side: Side, snapshot: &str) -> Result<bool> {
-        let _ = (side, snapshot);
-        todo!()
+        let database = self.database(side);
+        sqlx::query_scalar(
+            "SELECT NOT EXISTS (
+                 SELECT FROM ficus.relay
+                 WHERE capability = $1
+                   AND (pg_snapshot_xmax(snap) < pg_snapshot_xmax($2::text::pg_snapshot)
+                        OR EXISTS (SELECT FROM pg_snapshot_xip(snap) AS open
+                                   WHERE pg_visible_in_snapshot(open, $2::text::pg_snapshot))))",
+        )
+        .bind(&self.inner.capability)
+        .bind(snapshot)
+        .fetch_one(&database.follow)
+        .await
+        .map_err(|e| database.error(e))
     }
 }

@@ -1,9 +1,9 @@
 //! The token row, which every step matches first, and the sessions of attempts that are over.
 
-use crate::{Mover, Result, Side};
+use crate::{Error, Mover, Result, Side};
 
 /// What the token row of a database says.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
 pub struct Token {
     pub epoch: i64,
     pub attempt: i64,
@@ -12,21 +12,47 @@ pub struct Token {
 impl Mover {
     /// The token row, if the capability has one in this database.
     pub async fn token(&self, side: Side) -> Result<Option<Token>> {
-        let _ = side;
-        todo!()
+        let database = self.database(side);
+        sqlx::query_as("SELECT epoch, attempt FROM ficus.token WHERE capability = $1")
+            .bind(&self.inner.capability)
+            .fetch_optional(&database.follow)
+            .await
+            .map_err(|e| database.error(e))
     }
 
     /// Raises the token row to this attempt and epoch (the same attempt may be said again, as after C6 with
     /// the new epoch). [`crate::Error::StaleAttempt`] if a later attempt is there.
     pub async fn raise_token(&self, side: Side, attempt: i64, epoch: i64) -> Result<()> {
-        let _ = (side, attempt, epoch);
-        todo!()
+        let database = self.database(side);
+        let raised: bool = sqlx::query_scalar("SELECT ficus.raise_token($1, $2, $3)")
+            .bind(&self.inner.capability)
+            .bind(attempt)
+            .bind(epoch)
+            .fetch_one(&database.steps)
+            .await
+            .map_err(|e| database.error(e))?;
+        if raised {
+            Ok(())
+        } else {
+            Err(Error::StaleAttempt { capability: self.inner.capability.clone(), side })
+        }
     }
 
     /// Ends every session in this database of attempts below this one and waits until they are gone; how many.
     /// At a takeover on the owner's database this comes before [`Mover::raise_token`].
     pub async fn end_sessions(&self, side: Side, below: i64) -> Result<u64> {
-        let _ = (side, below);
-        todo!()
+        let database = self.database(side);
+        let ended: i64 = sqlx::query_scalar(
+            "SELECT count(pg_terminate_backend(pid, 5000))
+             FROM pg_stat_activity
+             WHERE datname = current_database() AND pid <> pg_backend_pid()
+               AND substring(application_name FROM '^ficus:' || $1 || ':([0-9]{1,18})$')::bigint < $2",
+        )
+        .bind(&self.inner.capability)
+        .bind(below)
+        .fetch_one(&database.follow)
+        .await
+        .map_err(|e| database.error(e))?;
+        Ok(u64::try_from(ended).unwrap_or_default())
     }
 }

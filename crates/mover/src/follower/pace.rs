@@ -1,0 +1,121 @@
+//! How large pages and chunks are, and when the log is pruned.
+
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
+
+use crate::Result;
+
+use super::Follower;
+
+/// What a chunk or a page should take on the source at most.
+const AIM: Duration = Duration::from_millis(100);
+const CHUNK: (f64, f64) = (500.0, 20_000.0);
+const PAGE: u32 = 10_000;
+/// A drain takes this many entries at most, and compares as many covers: both in the write pause.
+pub(crate) const LARGEST_DRAIN: u32 = 10_000;
+/// A page is not made smaller than this: an entry costs an index look-up or two.
+const SMALLEST_PAGE: u32 = 500;
+
+/// Adapts so that each stays below [`AIM`].
+#[derive(Debug)]
+pub(crate) struct Pace {
+    chunk_rows: f64,
+    pub page_rows: u32,
+    pub most_page_rows: u32,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self { chunk_rows: 2_000.0, page_rows: PAGE, most_page_rows: PAGE }
+    }
+}
+
+impl Pace {
+    pub fn chunk_rows(&self) -> i64 {
+        #[expect(clippy::cast_possible_truncation, reason = "between 500 and 20,000")]
+        let rows = self.chunk_rows as i64;
+        rows
+    }
+
+    /// A chunk of the present size took this long on the slower of the two sides.
+    pub fn chunk_took(&mut self, elapsed: Duration) {
+        let room = 0.8 * AIM.as_secs_f64() / elapsed.as_secs_f64().max(1e-4);
+        self.chunk_rows = (self.chunk_rows * room.clamp(0.25, 1.5)).clamp(CHUNK.0, CHUNK.1);
+    }
+
+    /// Reading the changes of a page took this long.
+    pub fn page_took(&mut self, elapsed: Duration, full: bool) {
+        if elapsed > AIM {
+            self.page_rows = (self.page_rows / 2).max(SMALLEST_PAGE).min(self.most_page_rows);
+        } else if full && elapsed < AIM / 3 {
+            self.page_rows = (self.page_rows * 2).min(self.most_page_rows);
+        }
+    }
+}
+
+/// What is confirmed this long may leave the log.
+const KEPT: Duration = Duration::from_secs(15 * 60);
+const EVERY: Duration = Duration::from_secs(60);
+
+/// Remembers which snapshot was confirmed when.
+#[derive(Debug, Default)]
+pub(crate) struct Pruner {
+    confirmed: VecDeque<(Instant, String)>,
+}
+
+impl Pruner {
+    fn confirm(&mut self, snap: &str) {
+        if self.confirmed.back().is_none_or(|(at, _)| at.elapsed() >= EVERY) {
+            self.confirmed.push_back((Instant::now(), snap.to_owned()));
+        }
+    }
+
+    /// The newest snapshot that is old enough.
+    fn due(&mut self) -> Option<String> {
+        let mut due = None;
+        while self.confirmed.front().is_some_and(|(at, _)| at.elapsed() >= KEPT) {
+            due = self.confirmed.pop_front().map(|(_, snap)| snap);
+        }
+        due
+    }
+}
+
+impl Follower {
+    /// Takes out of the source's log what the cursor saw 15 minutes ago, a bounded piece at a time.
+    pub(super) async fn prune(&mut self) -> Result<()> {
+        self.pruner.confirm(&self.cursor.snap);
+        let Some(snap) = self.pruner.due() else {
+            return Ok(());
+        };
+        let source = self.mover.database(self.direction.source());
+        loop {
+            let removed: i64 = sqlx::query_scalar("SELECT ficus.prune($1, $2::text::pg_snapshot)")
+                .bind(&self.mover.inner.capability)
+                .bind(&snap)
+                .fetch_one(&source.follow)
+                .await
+                .map_err(|e| source.error(e))?;
+            if removed < 10_000 {
+                return Ok(());
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chunks_shrink_when_they_are_slow_and_grow_when_they_are_fast() {
+        let mut pace = Pace::default();
+        pace.chunk_took(Duration::from_secs(1));
+        assert_eq!(pace.chunk_rows(), 500);
+        for _ in 0..20 {
+            pace.chunk_took(Duration::from_millis(1));
+        }
+        assert_eq!(pace.chunk_rows(), 20_000);
+    }
+}
