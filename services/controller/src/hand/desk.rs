@@ -45,8 +45,8 @@ impl Desk {
         }
     }
 
-    /// How far one side's relay is behind; `None` if none ever ran there.
-    pub async fn relay_lag(&self, side: Side) -> Result<Option<ficus_events::Lag>> {
+    /// How far one side's relay is behind.
+    pub async fn relay_lag(&self, side: Side) -> Result<ficus_events::Lag> {
         peers::relay::lag(self.url(side), &self.capability).await
     }
 
@@ -64,8 +64,10 @@ impl Desk {
     ) -> Result<InHand> {
         let (hand, facts) = self.store.raise(&self.capability, why).await?;
         let definition = self.store.definition(&self.capability).await?;
+        let topics = definition.topics.clone();
         let mover = self.mover(definition)?;
         let mut in_hand = self.in_hand(hand, facts, mover, progress);
+        in_hand.topics = topics;
         if in_hand.facts.prepared && in_hand.facts.unfinished {
             heal::agree(&mut in_hand).await?;
         }
@@ -87,6 +89,7 @@ impl Desk {
             facts,
             mover,
             follower: None,
+            topics: Vec::new(),
             handover: None,
             progress: progress.clone(),
             vdiffs: Vec::new(),

@@ -70,14 +70,13 @@ impl Desk {
 
     async fn relay(&self, side: Side) -> Result<Option<String>> {
         let lag = self.relay_lag(side).await?;
-        Ok(lag.and_then(|lag| match lag.stopped {
-            Some(reason) => Some(format!("the {side}'s relay has stopped: {reason}")),
-            None if lag.age > RELAY_LAG => Some(format!(
-                "the {side}'s relay is {:.0} s behind{}; see that its process and the broker run",
-                lag.age.as_secs_f64(),
-                if lag.held { ", held" } else { "" }
-            )),
-            None => None,
+        if let Some(reason) = lag.stopped {
+            return Ok(Some(format!("the {side}'s relay has stopped: {reason}")));
+        }
+        let late = lag.age.as_secs_f64();
+        let held = if lag.held { ", held" } else { "" };
+        Ok((lag.age > RELAY_LAG).then(|| {
+            format!("the {side}'s relay is {late:.0} s behind{held}; see that its process and the broker run")
         }))
     }
 }

@@ -61,6 +61,8 @@ pub(crate) struct InHand {
     pub(crate) hand: Hand,
     pub(crate) facts: Facts,
     pub(crate) mover: Mover,
+    /// What the capability publishes.
+    pub(crate) topics: Vec<String>,
     /// Made when it is needed; dropped after every error.
     pub(crate) follower: Option<Follower>,
     /// The old owner's snapshot that its relay has yet to confirm before the new owner's relay goes on.

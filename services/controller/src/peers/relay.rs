@@ -4,8 +4,8 @@ use ficus_events::Lag;
 
 use crate::{Error, error::Result};
 
-/// The lag of the capability's relay in the database at `url`; `None` if none ever ran there.
-pub async fn lag(url: &str, capability: &str) -> Result<Option<Lag>> {
+/// The lag of the capability's relay in the database at `url`. Where none has ever run it is all there is.
+pub async fn lag(url: &str, capability: &str) -> Result<Lag> {
     let pool = ficus_pg::connect(url, "ficus-controller relay lag", 1).map_err(Error::Relay)?;
     let lag = ficus_events::lag(&pool, capability).await;
     pool.close().await;

@@ -111,6 +111,7 @@ impl InHand {
 
     /// C0's second half to C9, under an attempt that is raised.
     async fn cross(&mut self, way: &Way) -> Result<Switched, Stop> {
+        self.hold_relay(way).await?;
         let pending = self.quiesce().await?;
         self.announce().await?;
         let asked = Instant::now();

@@ -104,14 +104,8 @@ impl InHand {
     }
 
     async fn relay_refusals(&self, way: &Way) -> Result<Vec<Refusal>> {
-        let from = self.desk.relay_lag(way.from).await?;
-        let to = self.desk.relay_lag(way.to).await?;
+        let lag = self.desk.relay_lag(way.from).await?;
         let mut refusals = Vec::new();
-        if from.is_some() && to.is_none() {
-            let reason = format!("no relay has ever run on the {}'s database", way.to);
-            refusals.push(Refusal::new("relay", reason, format!("start the {}", way.to)));
-        }
-        let Some(lag) = from else { return Ok(refusals) };
         if let Some(reason) = lag.stopped {
             refusals.push(Refusal::new("relay", reason, "mend what stopped it"));
         } else if lag.age >= RELAY_LAG {

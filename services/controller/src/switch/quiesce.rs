@@ -30,9 +30,23 @@ impl InHand {
         self.hand.begin_switch(way.to, &why).await?;
         self.refresh().await?;
         self.mover.store_reverse_cursor(way.direction, attempt, epoch + 1).await?;
-        // A relay that holds before it owns has nothing to send. False: the subject has no events.
-        self.mover.hold_relay(way.to, attempt, true).await?;
         Ok(())
+    }
+
+    /// The new owner's relay holds the topics until the old one has sent everything. It holds before it
+    /// owns, when it has nothing to send.
+    pub(super) async fn hold_relay(&self, way: &Way) -> Result<(), Stop> {
+        let held = self.mover.hold_relay(way.to, self.hand.attempt, true).await;
+        match held {
+            Ok(false) if !self.topics.is_empty() => {
+                let to = way.to;
+                let reason =
+                    format!("C0: no relay has ever run on the {to}'s database; start the {to}");
+                Err(Stop::Aborted(reason))
+            }
+            Ok(_) => Ok(()),
+            Err(error) => Err(Stop::Aborted(format!("C0: {error}"))),
+        }
     }
 
     /// Asks for quiet and waits for it; what the pickers have acknowledged.
