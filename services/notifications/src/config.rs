@@ -75,6 +75,8 @@ impl Config {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
     use clap::{CommandFactory, Parser};
 
     use super::{Command, Config};

@@ -48,6 +48,8 @@ fn read(token: &str) -> Result<i64, Error> {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
     use super::*;
 
     #[test]

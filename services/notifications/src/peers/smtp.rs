@@ -58,6 +58,8 @@ fn compose(letter: Letter) -> Result<Message, Failed> {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
     use super::*;
     use crate::domain::mail::Person;
 

@@ -1,9 +1,16 @@
 //! What the tests of this service share: its database beside those of others, and itself, started.
-#![allow(dead_code, reason = "each test uses a part")]
+#![allow(dead_code, unused_imports, reason = "each test uses a part")]
 
+mod carry;
+mod mail_server;
+mod monolith;
 mod peers;
 mod service;
 
+pub use carry::{carry, columns, copy_out, create_views, definition, types};
+pub use mail_server::MailServer;
+pub use monolith::{Answer, Monolith};
+pub use peers::directory;
 pub use service::Service;
 
 use sqlx::migrate::Migrator;

@@ -33,7 +33,7 @@ impl Service {
         let (database, control) = (service_database().await, control_database().await);
         let signer = Signer::generate(Clock::system());
         let keys = format!("http://{}/", peers::keys(&signer).await);
-        let directory = format!("http://{}", peers::directory().await);
+        let directory = peers::directory().await;
         let instance = unique("notifications");
         let config = Config::parse_from([
             "notifications",

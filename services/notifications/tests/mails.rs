@@ -1,0 +1,180 @@
+//! The mail worker against a real database and the sandbox's mail server.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod support;
+
+use std::time::Duration;
+
+use ficus_owners::{Owners, Side, View};
+use ficus_process::Shutdown;
+use sqlx::PgPool;
+use support::{MailServer, directory, service_database};
+use tokio::task::JoinHandle;
+use trellis_notifications::mailer::{IN_FLIGHT, Mailer};
+use trellis_notifications::peers::{Directory, Smtp};
+use trellis_testkit::{Database, wait_until};
+use uuid::Uuid;
+
+const PATIENCE: Duration = Duration::from_secs(15);
+
+const OURS: View =
+    View { owner: Side::Service, epoch: 2, pending: None, unfinished: true, retired: false };
+
+struct Worker {
+    pool: PgPool,
+    owners: Owners,
+    shutdown: Shutdown,
+    task: JoinHandle<()>,
+    _database: Database,
+}
+
+impl Worker {
+    async fn start(smtp: &str, view: View) -> Self {
+        let database = service_database().await;
+        let pool = database.pool().await;
+        sqlx::raw_sql("INSERT INTO templates VALUES ('welcome', 'Welcome {name}', 'Hello {name}')")
+            .execute(&pool)
+            .await
+            .unwrap();
+        let owners = Owners::fixed([("notifications".to_owned(), view)]);
+        let mailer = Mailer {
+            pool: pool.clone(),
+            owners: owners.clone(),
+            directory: Directory::at(&directory().await).unwrap(),
+            smtp: Smtp::at(smtp, IN_FLIGHT).unwrap(),
+        };
+        let shutdown = Shutdown::new();
+        let task = tokio::spawn(mailer.run(shutdown.clone()));
+        Self { pool, owners, shutdown, task, _database: database }
+    }
+
+    /// Queues a mail to the person and answers its id.
+    async fn queue(&self, user_id: i64) -> i64 {
+        sqlx::query_scalar(
+            "WITH mail AS (
+                 INSERT INTO mails (user_id, template, cause) VALUES ($1, 'welcome', 'sign-up')
+                 RETURNING id
+             )
+             INSERT INTO deliveries (mail_id) SELECT id FROM mail RETURNING mail_id",
+        )
+        .bind(user_id)
+        .fetch_one(&self.pool)
+        .await
+        .unwrap()
+    }
+
+    async fn state(&self, mail: i64) -> (String, i32, Option<String>) {
+        sqlx::query_as(
+            "SELECT state::text, attempts, last_error FROM deliveries WHERE mail_id = $1",
+        )
+        .bind(mail)
+        .fetch_one(&self.pool)
+        .await
+        .unwrap()
+    }
+
+    async fn wait_for(&self, mail: i64, state: &str) {
+        wait_until(&format!("mail {mail} is to be {state}"), PATIENCE, async || {
+            self.state(mail).await.0 == state
+        })
+        .await;
+    }
+
+    async fn told(&self) -> Vec<(String, String)> {
+        sqlx::query_as("SELECT key, type FROM ficus.outbox ORDER BY key")
+            .fetch_all(&self.pool)
+            .await
+            .unwrap()
+    }
+
+    async fn end(self) {
+        self.shutdown.request();
+        self.task.await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn each_mail_is_sent_once_and_told() {
+    let server = MailServer::start().await;
+    let worker = Worker::start(&server.smtp(), OURS).await;
+    let mut mails = Vec::new();
+    for user_id in 1..=40 {
+        mails.push(worker.queue(user_id).await);
+    }
+    for mail in &mails {
+        worker.wait_for(*mail, "sent").await;
+    }
+    let mut taken: Vec<String> =
+        server.mails().iter().map(|mail| mail.message_id.clone()).collect();
+    taken.sort();
+    let mut wanted: Vec<String> =
+        mails.iter().map(|id| format!("<mail-{id}@trellis.local>")).collect();
+    wanted.sort();
+    assert_eq!(taken, wanted);
+    assert_eq!(worker.told().await.len(), 40);
+    assert_eq!(worker.state(mails[0]).await, ("sent".to_owned(), 1, None));
+    worker.end().await;
+}
+
+#[tokio::test]
+async fn a_mail_that_fails_waits_longer_each_time_and_is_given_up() {
+    let worker = Worker::start("127.0.0.1:9", OURS).await;
+    let mail = worker.queue(1).await;
+    wait_until("the first attempt is to fail", PATIENCE, async || {
+        worker.state(mail).await.2.is_some_and(|error| error.contains("mail server"))
+    })
+    .await;
+    // The waits themselves are domain::mail's; here they are cut short.
+    for _ in 0..5 {
+        wait_until("the attempt is to end", PATIENCE, async || {
+            worker.state(mail).await.0 != "sending"
+        })
+        .await;
+        sqlx::query("UPDATE deliveries SET next_attempt_at = now() WHERE state = 'queued'")
+            .execute(&worker.pool)
+            .await
+            .unwrap();
+        wait_until("the next attempt is to begin", PATIENCE, async || {
+            worker.state(mail).await.0 != "queued"
+        })
+        .await;
+    }
+    worker.wait_for(mail, "failed").await;
+    assert_eq!(worker.state(mail).await.1, 5);
+    let bounced = "trellis.events.v1.MailBounced".to_owned();
+    assert_eq!(worker.told().await, [(format!("mail-{mail}"), bounced)]);
+    worker.end().await;
+}
+
+#[tokio::test]
+async fn a_claim_that_nobody_recorded_is_taken_again_when_it_has_run_out() {
+    let server = MailServer::start().await;
+    let worker = Worker::start(&server.smtp(), View { owner: Side::Monolith, ..OURS }).await;
+    let (crashed, fresh) = (worker.queue(1).await, worker.queue(2).await);
+    let claimed = "UPDATE deliveries SET state = 'sending', attempts = 1,
+                   next_attempt_at = now() + CASE mail_id WHEN $1 THEN interval '-1 s' ELSE interval '30 s' END";
+    sqlx::query(claimed).bind(crashed).execute(&worker.pool).await.unwrap();
+    worker.owners.set("notifications", OURS);
+    worker.wait_for(crashed, "sent").await;
+    assert_eq!(worker.state(crashed).await.1, 2);
+    assert_eq!(worker.state(fresh).await, ("sending".to_owned(), 1, None));
+    worker.end().await;
+}
+
+#[tokio::test]
+async fn nothing_is_sent_for_another_owner_or_while_a_switch_is_pending() {
+    let server = MailServer::start().await;
+    let pending = View { pending: Some(Uuid::from_u128(1)), ..OURS };
+    let others = View { owner: Side::Monolith, ..OURS };
+    let worker = Worker::start(&server.smtp(), pending).await;
+    let mail = worker.queue(1).await;
+    for view in [pending, others] {
+        worker.owners.set("notifications", view);
+        // Twice as long as an idle worker waits; there is no condition to wait for.
+        tokio::time::sleep(Duration::from_millis(400)).await;
+        assert_eq!(worker.state(mail).await.0, "queued");
+    }
+    worker.owners.set("notifications", OURS);
+    worker.wait_for(mail, "sent").await;
+    worker.end().await;
+}
