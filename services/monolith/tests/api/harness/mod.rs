@@ -22,7 +22,7 @@ use trellis_monolith::config::Config;
 use trellis_testkit::Database;
 
 pub use mail_server::MailServer;
-pub use person::Person;
+pub use person::{Person, id};
 pub use reply::Reply;
 
 pub const PASSWORD: &str = "correct horse battery staple";

@@ -1,0 +1,5 @@
+//! `trellis.core.v1`.
+
+mod comments;
+mod projects;
+mod tasks;

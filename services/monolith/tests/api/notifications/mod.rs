@@ -1,0 +1,7 @@
+//! `trellis.notifications.v1`.
+
+mod deliveries;
+mod inbox;
+mod inline;
+mod preferences;
+mod queued;

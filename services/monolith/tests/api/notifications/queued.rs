@@ -1,0 +1,118 @@
+//! Mail that is queued: what happened is an event, and its effects come later.
+
+use ficus_events::{Event, Handler};
+use serde_json::json;
+use sqlx::PgPool;
+use trellis_monolith::modules::notifications::{Incoming, Store};
+use uuid::Uuid;
+
+use crate::harness::Trellis;
+
+#[tokio::test]
+async fn a_write_publishes_what_happened_and_tells_nobody_yet() {
+    let trellis = Trellis::start_queued().await;
+    let (ada, bob) = (trellis.person().await, trellis.person().await);
+    ada.invites(&bob).await;
+    let project = ada.project().await;
+    let assigned = json!({"title": "Roof", "assignee_id": bob.id});
+    let task = ada.post(&format!("/v1/projects/{project}/tasks"), assigned).await.ok();
+    let task = crate::harness::id(&task);
+    let comment = json!({"body": format!("@{}", bob.id)});
+    ada.post(&format!("/v1/tasks/{task}/comments"), comment).await.ok();
+
+    let events = outbox(&trellis.pool).await;
+    let said: Vec<_> = events.iter().map(|e| (&*e.topic, &*e.key, &*e.kind, e.version)).collect();
+    let (user, task) = (|id: i64| format!("user-{id}"), format!("task-{task}"));
+    assert_eq!(
+        said,
+        [
+            ("trellis.auth.v1", &*user(ada.id), "trellis.events.v1.UserSignedUp", 1),
+            ("trellis.auth.v1", &*user(bob.id), "trellis.events.v1.UserSignedUp", 1),
+            ("trellis.core.v1", &*task, "trellis.events.v1.TaskAssigned", 1),
+            ("trellis.core.v1", &*task, "trellis.events.v1.CommentCreated", 2),
+        ]
+    );
+    assert_eq!(bob.get("/v1/inbox/unread-count").await.ok()["unread"], 0);
+    assert_eq!(bob.get("/v1/deliveries").await.ok()["deliveries"], json!([]));
+}
+
+#[tokio::test]
+async fn an_applied_event_reaches_the_inbox_and_the_mail_server_once() {
+    let trellis = Trellis::start_queued().await;
+    let person = trellis.person().await;
+    let events = outbox(&trellis.pool).await;
+    apply(&trellis.pool, &events).await;
+    apply(&trellis.pool, &events).await;
+    assert_eq!(person.get("/v1/inbox/unread-count").await.ok()["unread"], 1);
+    trellis.mail.has_taken(1, &person.email).await;
+    trellis_testkit::wait_until("delivered", std::time::Duration::from_secs(5), async || {
+        let list = person.get("/v1/deliveries").await.ok();
+        list["deliveries"][0]["state"] == "DELIVERY_STATE_SENT"
+    })
+    .await;
+    let events = outbox(&trellis.pool).await;
+    let delivered = events.last().unwrap();
+    assert_eq!(delivered.kind, "trellis.events.v1.MailDelivered");
+    assert_eq!((&*delivered.key, delivered.version), ("mail-1", 3));
+}
+
+#[tokio::test]
+async fn preferences_publish_their_versions() {
+    let trellis = Trellis::start_queued().await;
+    let person = trellis.person().await;
+    let quiet = json!({"preferences": [{"kind": "KIND_MENTION"}]});
+    for _ in 0..2 {
+        person.put("/v1/notification-preferences", quiet.clone()).await.ok();
+    }
+    let events = outbox(&trellis.pool).await;
+    let versions = events.iter().filter(|e| e.kind == "trellis.events.v1.PreferencesChanged");
+    let key = format!("preferences-{}", person.id);
+    assert!(versions.clone().all(|event| event.key == key));
+    assert_eq!(versions.map(|event| event.version).collect::<Vec<_>>(), [1, 2]);
+}
+
+#[tokio::test]
+async fn the_mode_is_changed_while_trellis_runs() {
+    let trellis = Trellis::start_queued().await;
+    let person = trellis.person().await;
+    sqlx::query("UPDATE settings SET mail_mode = 'inline'").execute(&trellis.pool).await.unwrap();
+    trellis_testkit::wait_until("mail leaves inline", std::time::Duration::from_secs(5), async || {
+        let person = trellis.person().await;
+        trellis.mail.mails_to(&person.email).len() == 1
+    })
+    .await;
+    assert!(trellis.mail.mails_to(&person.email).is_empty());
+}
+
+/// What stands in the outbox, in order.
+async fn outbox(pool: &PgPool) -> Vec<Event> {
+    type Row = (Uuid, String, String, String, i64, Vec<u8>);
+    let rows: Vec<Row> = sqlx::query_as(
+        "SELECT event_id, topic, key, type, version, payload FROM ficus.outbox ORDER BY id",
+    )
+    .fetch_all(pool)
+    .await
+    .unwrap();
+    let event = |(id, topic, key, kind, version, payload): Row| Event {
+        id,
+        topic,
+        key,
+        kind,
+        version,
+        payload: payload.into(),
+        traceparent: None,
+    };
+    rows.into_iter().map(event).collect()
+}
+
+/// Applies a batch as the consumer does.
+async fn apply(pool: &PgPool, events: &[Event]) {
+    let handler = Incoming(Store::new(pool.clone()));
+    let mut tx = handler.begin().await.unwrap();
+    let ids: Vec<_> = events.iter().map(|event| event.id).collect();
+    let fresh = handler.fresh(&mut tx, &ids).await.unwrap();
+    for event in events.iter().filter(|event| fresh.contains(&event.id)) {
+        handler.apply(&mut tx, event).await.unwrap();
+    }
+    tx.commit().await.unwrap();
+}
