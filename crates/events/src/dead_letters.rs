@@ -6,7 +6,7 @@ use bytes::Bytes;
 use rdkafka::{
     Message as _, Offset, TopicPartitionList,
     consumer::{BaseConsumer, Consumer as _},
-    error::KafkaError,
+    error::{KafkaError, RDKafkaErrorCode},
     message::{Headers as _, OwnedMessage},
 };
 
@@ -16,6 +16,7 @@ use crate::{
 };
 
 const SUFFIX: &str = ".dlq";
+const BETWEEN_TRIES: Duration = Duration::from_millis(100);
 
 /// One message of a `*.dlq` topic.
 #[derive(Clone, Debug)]
@@ -81,7 +82,10 @@ async fn blocking<T: Send + 'static>(
 ) -> Result<T, Error> {
     let mut config = kafka.client();
     // A group is demanded of every consumer; without a subscription it is never joined.
-    config.set("group.id", "ficus-dead-letters").set("enable.auto.commit", "false");
+    config
+        .set("group.id", "ficus-dead-letters")
+        .set("enable.auto.commit", "false")
+        .set("enable.partition.eof", "true");
     let deadline = Instant::now() + timeout;
     tokio::task::spawn_blocking(move || read(&Reader { consumer: config.create()?, deadline }))
         .await
@@ -102,7 +106,7 @@ impl Reader {
     fn list(&self, only: Option<&str>) -> Result<Vec<DeadLetter>, Error> {
         let mut letters = Vec::new();
         for (topic, partition) in self.partitions(only)? {
-            let (first, end) = self.consumer.fetch_watermarks(&topic, partition, self.left()?)?;
+            let (first, end) = self.watermarks(&topic, partition)?;
             self.read(&topic, partition, first, end, &mut letters)?;
         }
         Ok(letters)
@@ -112,7 +116,7 @@ impl Reader {
         if !self.partitions(Some(topic))?.contains(&(topic.to_owned(), partition)) {
             return Ok(None);
         }
-        let (first, end) = self.consumer.fetch_watermarks(topic, partition, self.left()?)?;
+        let (first, end) = self.watermarks(topic, partition)?;
         let mut letters = Vec::new();
         if (first..end).contains(&offset) {
             self.read(topic, partition, offset, offset + 1, &mut letters)?;
@@ -134,6 +138,16 @@ impl Reader {
         Ok(partitions)
     }
 
+    /// The first offset and the one after the last. A partition that was just made has no leader yet.
+    fn watermarks(&self, topic: &str, partition: i32) -> Result<(i64, i64), Error> {
+        loop {
+            match self.consumer.fetch_watermarks(topic, partition, self.left()?) {
+                Err(error) if is_new_partition(&error) => std::thread::sleep(BETWEEN_TRIES),
+                other => return Ok(other?),
+            }
+        }
+    }
+
     /// Reads the offsets from `first` to before `end`; some of them may be empty.
     fn read(
         &self,
@@ -148,7 +162,11 @@ impl Reader {
         self.consumer.assign(&place)?;
         let mut next = first;
         while next < end {
-            let message = self.consumer.poll(self.left()?).ok_or(Error::Timeout)??.detach();
+            let message = match self.consumer.poll(self.left()?).ok_or(Error::Timeout)? {
+                Ok(message) => message.detach(),
+                Err(KafkaError::PartitionEOF(_)) => break,
+                Err(error) => return Err(error.into()),
+            };
             next = message.offset() + 1;
             if message.offset() < end {
                 letters.push(DeadLetter::from(message));
@@ -156,6 +174,16 @@ impl Reader {
         }
         Ok(())
     }
+}
+
+fn is_new_partition(error: &KafkaError) -> bool {
+    use RDKafkaErrorCode as Code;
+    matches!(
+        error.rdkafka_error_code(),
+        Some(
+            Code::NotLeaderForPartition | Code::LeaderNotAvailable | Code::UnknownTopicOrPartition
+        )
+    )
 }
 
 impl From<OwnedMessage> for DeadLetter {

@@ -5,6 +5,8 @@
 //! whose inbox removes repeats; what cannot be applied goes to the topic's dead letters, read by
 //! [`dead_letters`]. Start reading at `relay/page.rs`, where the order is decided.
 
+#![cfg_attr(doctest, doc = include_str!("../README.md"))]
+
 mod consumer;
 pub mod dead_letters;
 mod kafka;

@@ -1,6 +1,11 @@
 //! When this side may work.
 
-use ficus_owners::{Guard, Owners, Side};
+use std::time::Duration;
+
+use ficus_owners::{Guard, Owners, Side, View};
+
+/// *Pending* can also end by time, without a word.
+const LOOK_AGAIN: Duration = Duration::from_millis(250);
 
 /// One capability as one side sees it.
 pub struct Gate {
@@ -20,18 +25,27 @@ impl Gate {
 
     /// Waits until this side owns the capability and no switch is pending; answers the epoch.
     pub async fn owned(&self) -> i64 {
-        let mine = |view: &ficus_owners::View| view.owner == self.side && view.pending.is_none();
-        self.owners.wait_for(&self.capability, mine).await.epoch
+        self.wait_for(|view| view.owner == self.side && view.pending.is_none()).await.epoch
     }
 
     /// Waits until this side does not own the capability.
     pub async fn lost(&self) {
-        self.owners.wait_for(&self.capability, |view| view.owner != self.side).await;
+        self.wait_for(|view| view.owner != self.side).await;
     }
 
     /// Waits until the epoch is another.
     pub async fn changed(&self, epoch: i64) {
-        self.owners.wait_for(&self.capability, |view| view.epoch != epoch).await;
+        self.wait_for(|view| view.epoch != epoch).await;
+    }
+
+    async fn wait_for(&self, wanted: impl FnMut(&View) -> bool) -> View {
+        let mut views = self.owners.subscribe(&self.capability);
+        let found = views.wait_for(wanted).await.map(|view| *view);
+        match found {
+            Ok(view) => view,
+            // Nobody will ever say.
+            Err(_) => std::future::pending().await,
+        }
     }
 
     /// Leave to begin one piece of work, for as long as the guard lives. Waits while a switch is pending.
@@ -45,9 +59,7 @@ impl Gate {
             if self.owners.view(&self.capability).owner != self.side {
                 return Err(NotOwner);
             }
-            // *Pending* can also end by time, without a word.
-            let patience = std::time::Duration::from_millis(250);
-            let _ = tokio::time::timeout(patience, views.changed()).await;
+            let _ = tokio::time::timeout(LOOK_AGAIN, views.changed()).await;
         }
     }
 }

@@ -70,9 +70,8 @@ pub async fn keep(pool: &PgPool, lease: &Lease) {
         let asked_at = Instant::now();
         match tokio::time::timeout_at(end.into(), renew(pool, lease)).await {
             Ok(Ok(true)) => end = asked_at + DURATION,
-            Ok(Ok(false)) => return,
+            Ok(Ok(false)) | Err(_) => return,
             Ok(Err(error)) => tracing::warn!(%error, "failed to renew the relay's lease"),
-            Err(_) => return,
         }
     }
 }

@@ -106,3 +106,56 @@ pub async fn stop(pool: &PgPool, lease: &Lease, reason: &str) -> sqlx::Result<()
     .await?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use trellis_testkit::{Migrations, Server, database};
+
+    use super::*;
+    use crate::{
+        NewEvent, append,
+        relay::{lease, page},
+    };
+
+    const CAPABILITY: &str = "library";
+
+    async fn lease(pool: &PgPool, holder: &str) -> Lease {
+        lease::acquire(pool, CAPABILITY, holder).await.unwrap().unwrap()
+    }
+
+    async fn append_one(pool: &PgPool) {
+        let event = NewEvent {
+            capability: CAPABILITY,
+            topic: "t",
+            key: "k".into(),
+            version: 1,
+            kind: "k",
+            payload: vec![1],
+        };
+        append(&mut *pool.acquire().await.unwrap(), &event).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn only_the_leader_advances_and_only_from_where_it_read() {
+        let migrations =
+            Migrations { migrator: &crate::MIGRATOR, table: "_sqlx_migrations_events" };
+        let database = database(Server::First, &[migrations]).await;
+        let pool = database.pool().await;
+        let old = lease(&pool, "old").await;
+        append_one(&pool).await;
+        let read = page::next(&pool, &old).await.unwrap().unwrap();
+        assert_eq!((read.page.rows.len(), read.page.is_last), (1, true));
+
+        sqlx::query("UPDATE ficus.relay SET expires_at = '-infinity'")
+            .execute(&pool)
+            .await
+            .unwrap();
+        let new = lease(&pool, "new").await;
+        assert!(!advance(&pool, &old, &read.position, &read.page).await.unwrap());
+        assert!(page::next(&pool, &old).await.unwrap().is_none());
+        let read = page::next(&pool, &new).await.unwrap().unwrap();
+        assert!(advance(&pool, &new, &read.position, &read.page).await.unwrap());
+        assert!(!advance(&pool, &new, &read.position, &read.page).await.unwrap());
+        assert_eq!(has_work(&pool, &new).await.unwrap(), Some(false));
+    }
+}

@@ -1,0 +1,205 @@
+//! What every test stands on: a database with aggregates, an outbox and a consumer's tables.
+
+use std::{collections::HashSet, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use ficus_events::{
+    ApplyError, Consumer, ConsumerConfig, Event, Handler, MIGRATOR, NewEvent, Relay, append,
+};
+use ficus_owners::{Owners, Side, View};
+use ficus_pg::Transaction;
+use ficus_process::Shutdown;
+use sqlx::{PgConnection, PgPool};
+use tokio::task::JoinHandle;
+use trellis_testkit::{Database, Migrations, Server, database, kafka, unique, wait_until};
+use uuid::Uuid;
+
+pub const CAPABILITY: &str = "library";
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+const TABLES: &str = "
+    CREATE TABLE books (id text PRIMARY KEY, version bigint NOT NULL DEFAULT 0);
+    CREATE TABLE inbox (event_id uuid PRIMARY KEY);
+    CREATE TABLE parked (topic text, key text, reason text NOT NULL, PRIMARY KEY (topic, key));
+    CREATE TABLE applied (
+        id bigserial PRIMARY KEY, key text NOT NULL, version bigint NOT NULL, side text NOT NULL,
+        traceparent text
+    );
+    CREATE FUNCTION fence() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        RAISE EXCEPTION 'fenced' USING ERRCODE = 'ZF001', DETAIL = 'capability=library epoch=2';
+    END $$;
+    CREATE TRIGGER fence BEFORE INSERT ON applied FOR EACH STATEMENT EXECUTE FUNCTION fence();
+    ALTER TABLE applied DISABLE TRIGGER fence;";
+
+/// One writer's database with relay and consumer of its own; all that runs ends with it.
+pub struct Bench {
+    pub pool: PgPool,
+    pub topic: String,
+    pub group: String,
+    shutdown: Shutdown,
+    running: Vec<JoinHandle<()>>,
+    _database: Database,
+}
+
+impl Bench {
+    pub async fn new() -> Self {
+        let migrations = Migrations { migrator: &MIGRATOR, table: "_sqlx_migrations_events" };
+        let database = database(Server::First, &[migrations]).await;
+        let pool = database.pool().await;
+        sqlx::raw_sql(TABLES).execute(&pool).await.unwrap();
+        Self {
+            pool,
+            topic: unique("library"),
+            group: unique("group"),
+            shutdown: Shutdown::new(),
+            running: Vec::new(),
+            _database: database,
+        }
+    }
+
+    pub fn start_relay(&mut self, instance: &str) -> ficus_events::Waker {
+        let relay = Relay::new(self.pool.clone(), kafka(), CAPABILITY, instance);
+        let waker = relay.waker();
+        self.running.push(tokio::spawn(relay.run(self.shutdown.clone())));
+        waker
+    }
+
+    pub fn start_consumer(&mut self, owners: &Owners, side: Side) {
+        let topics = [self.topic.as_str()];
+        let config = ConsumerConfig::new(kafka(), &self.group, "library-0", &topics);
+        let handler = Arc::new(Shelf { pool: self.pool.clone(), side });
+        let consumer = Consumer::new(config, owners.clone(), CAPABILITY, side, handler);
+        self.running.push(tokio::spawn(consumer.run(self.shutdown.clone())));
+    }
+
+    /// Changes a book and appends its event, as a writer must: the row's lock first.
+    pub async fn write(&self, conn: &mut PgConnection, book: &str, payload: &[u8]) {
+        let version = sqlx::query_scalar(
+            "INSERT INTO books (id, version) VALUES ($1, 1)
+             ON CONFLICT (id) DO UPDATE SET version = books.version + 1 RETURNING version",
+        );
+        let version = version.bind(book).fetch_one(&mut *conn).await.unwrap();
+        let event = NewEvent {
+            capability: CAPABILITY,
+            topic: &self.topic,
+            key: book.to_owned(),
+            version,
+            kind: "library.v1.BookChanged",
+            payload: payload.to_vec(),
+        };
+        append(conn, &event).await.unwrap();
+    }
+
+    pub async fn write_one(&self, book: &str, payload: &[u8]) {
+        let mut tx = self.pool.begin().await.unwrap();
+        self.write(&mut tx, book, payload).await;
+        tx.commit().await.unwrap();
+    }
+
+    pub async fn applied(&self) -> Vec<(String, i64)> {
+        sqlx::query_as("SELECT key, version FROM applied ORDER BY id")
+            .fetch_all(&self.pool)
+            .await
+            .unwrap()
+    }
+
+    pub async fn wait_for_applied(&self, wanted: usize) -> Vec<(String, i64)> {
+        let what = format!("{wanted} events are to be applied");
+        wait_until(&what, PATIENCE, async || self.applied().await.len() >= wanted).await;
+        self.applied().await
+    }
+
+    /// Waits until everything appended is published and confirmed.
+    pub async fn wait_for_relay(&self) {
+        wait_until("the relay is to send everything", PATIENCE, async || {
+            ficus_events::lag(&self.pool, CAPABILITY).await.unwrap().events == 0
+        })
+        .await;
+    }
+
+    pub async fn number(&self, statement: &'static str) -> i64 {
+        sqlx::query_scalar(statement).fetch_one(&self.pool).await.unwrap()
+    }
+
+    pub async fn run(&self, statement: &'static str) {
+        sqlx::raw_sql(statement).execute(&self.pool).await.unwrap();
+    }
+
+    /// Ends relays and consumers and waits for them.
+    pub async fn stop(&mut self) {
+        self.shutdown.request();
+        for task in self.running.drain(..) {
+            task.await.unwrap();
+        }
+        self.shutdown = Shutdown::new();
+    }
+}
+
+impl Drop for Bench {
+    fn drop(&mut self) {
+        self.shutdown.request();
+    }
+}
+
+pub fn owned_by(side: Side, epoch: i64) -> View {
+    View { owner: side, epoch, ..View::NO_MOVE }
+}
+
+pub fn owners(side: Side) -> Owners {
+    Owners::fixed([(CAPABILITY.to_owned(), owned_by(side, 1))])
+}
+
+/// Applies events to `applied`; the payload says what is to go wrong.
+struct Shelf {
+    pool: PgPool,
+    side: Side,
+}
+
+#[async_trait]
+impl Handler for Shelf {
+    async fn begin(&self) -> sqlx::Result<Transaction> {
+        ficus_pg::begin(&self.pool, "apply").await
+    }
+
+    async fn fresh(&self, tx: &mut Transaction, ids: &[Uuid]) -> sqlx::Result<HashSet<Uuid>> {
+        let inserted = sqlx::query_scalar(
+            "INSERT INTO inbox SELECT unnest($1::uuid[]) ON CONFLICT DO NOTHING RETURNING event_id",
+        );
+        Ok(inserted.bind(ids).fetch_all(&mut **tx).await?.into_iter().collect())
+    }
+
+    async fn parked(&self, tx: &mut Transaction, events: &[&Event]) -> sqlx::Result<HashSet<Uuid>> {
+        let parked: Vec<(String, String)> =
+            sqlx::query_as("SELECT topic, key FROM parked").fetch_all(&mut **tx).await?;
+        let is_parked = |event: &Event| {
+            parked.iter().any(|(topic, key)| *topic == event.topic && *key == event.key)
+        };
+        Ok(events.iter().filter(|event| is_parked(event)).map(|event| event.id).collect())
+    }
+
+    async fn park(&self, tx: &mut Transaction, event: &Event, reason: &str) -> sqlx::Result<()> {
+        let park = sqlx::query("INSERT INTO parked VALUES ($1, $2, $3) ON CONFLICT DO NOTHING");
+        park.bind(&event.topic).bind(&event.key).bind(reason).execute(&mut **tx).await?;
+        Ok(())
+    }
+
+    async fn apply(&self, tx: &mut Transaction, event: &Event) -> Result<(), ApplyError> {
+        match &event.payload[..] {
+            b"rejected" => return Err(ApplyError::Rejected("it cannot be read".into())),
+            b"failing" => return Err(ApplyError::Failed("it does not work".into())),
+            _ => {}
+        }
+        let insert = sqlx::query(
+            "INSERT INTO applied (key, version, side, traceparent) VALUES ($1, $2, $3, $4)",
+        );
+        insert
+            .bind(&event.key)
+            .bind(event.version)
+            .bind(self.side.as_str())
+            .bind(ficus_process::trace::current_traceparent())
+            .execute(&mut **tx)
+            .await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,8 @@
+//! Events from a writer to a consumer, on a real database and a real broker.
+#![expect(clippy::unwrap_used, reason = "a test says what went wrong by failing")]
+
+mod bench;
+mod dead_letters;
+mod fence;
+mod order;
+mod relay;

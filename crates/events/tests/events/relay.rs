@@ -1,0 +1,104 @@
+//! Who may publish, and when a relay stops.
+
+use std::time::Duration;
+
+use ficus_events::lag;
+use trellis_testkit::wait_until;
+
+use crate::bench::{Bench, CAPABILITY, PATIENCE};
+
+const TOKEN: &str = "SELECT token FROM ficus.relay";
+
+#[tokio::test]
+async fn a_new_relay_sends_what_was_appended_before_it() {
+    let mut bench = Bench::new().await;
+    bench.write_one("book", b"").await;
+    let before = lag(&bench.pool, CAPABILITY).await.unwrap();
+    assert_eq!((before.events, before.held, before.stopped), (1, false, None));
+    bench.start_relay("relay");
+    bench.wait_for_relay().await;
+    bench.stop().await;
+}
+
+#[tokio::test]
+async fn a_relay_whose_token_was_raised_advances_nothing() {
+    let mut bench = Bench::new().await;
+    bench.start_relay("old");
+    bench.write_one("book", b"").await;
+    bench.wait_for_relay().await;
+    let seized = "UPDATE ficus.relay SET token = token + 1, holder = 'new',
+                  expires_at = clock_timestamp() + interval '2 seconds'";
+    bench.run(seized).await;
+    let token = bench.number(TOKEN).await;
+    bench.write_one("book", b"").await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(lag(&bench.pool, CAPABILITY).await.unwrap().events, 1);
+    // It comes back as any other: when the lease is over, with a token of its own.
+    bench.wait_for_relay().await;
+    assert_eq!(bench.number(TOKEN).await, token + 1);
+    bench.stop().await;
+}
+
+#[tokio::test]
+async fn a_relay_that_shuts_down_leaves_the_lease_to_the_next_at_once() {
+    let mut bench = Bench::new().await;
+    bench.start_relay("first");
+    wait_until("it is to lead", PATIENCE, async || {
+        bench.number("SELECT count(*) FROM ficus.relay WHERE holder = 'first'").await == 1
+    })
+    .await;
+    bench.stop().await;
+    let held = "SELECT count(*) FROM ficus.relay WHERE expires_at > clock_timestamp()";
+    assert_eq!(bench.number(held).await, 0);
+}
+
+#[tokio::test]
+async fn a_held_relay_reads_nothing() {
+    let mut bench = Bench::new().await;
+    bench.start_relay("relay");
+    bench.write_one("book", b"").await;
+    bench.wait_for_relay().await;
+    bench.run("UPDATE ficus.relay SET held = true").await;
+    bench.write_one("book", b"").await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let held = lag(&bench.pool, CAPABILITY).await.unwrap();
+    assert_eq!((held.events, held.held), (1, true));
+    bench.run("UPDATE ficus.relay SET held = false").await;
+    bench.wait_for_relay().await;
+    bench.stop().await;
+}
+
+async fn assert_stops(bench: &Bench, reason: &str) {
+    wait_until("the relay is to stop", PATIENCE, async || {
+        let stopped = lag(&bench.pool, CAPABILITY).await.unwrap().stopped;
+        stopped.is_some_and(|why| why.contains(reason))
+    })
+    .await;
+    assert_eq!(lag(&bench.pool, CAPABILITY).await.unwrap().events, 1);
+}
+
+#[tokio::test]
+async fn a_relay_stops_on_another_timeline() {
+    let mut bench = Bench::new().await;
+    bench.start_relay("relay");
+    bench.write_one("book", b"").await;
+    bench.wait_for_relay().await;
+    bench.run("UPDATE ficus.relay SET timeline = timeline + 1").await;
+    bench.write_one("book", b"").await;
+    assert_stops(&bench, "timeline").await;
+    bench.stop().await;
+}
+
+#[tokio::test]
+async fn a_relay_stops_on_a_version_that_goes_back() {
+    let mut bench = Bench::new().await;
+    bench.start_relay("relay");
+    for _ in 0..3 {
+        bench.write_one("book", b"").await;
+    }
+    bench.wait_for_relay().await;
+    bench.run("UPDATE books SET version = 1").await;
+    bench.write_one("book", b"").await;
+    assert_stops(&bench, "goes back from 3 to 2").await;
+    bench.stop().await;
+}
