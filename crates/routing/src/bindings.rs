@@ -121,7 +121,7 @@ pub(crate) fn pattern(template: &str) -> Option<(String, Vec<String>)> {
         pattern.push('/');
         if let Some(field) = segment.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) {
             plain(field).then_some(())?;
-            pattern.push_str(&format!("{{f{}}}", fields.len()));
+            pattern.extend(["{f", &fields.len().to_string(), "}"]);
             fields.push(field.to_owned());
         } else {
             plain(segment).then_some(())?;

@@ -183,9 +183,10 @@ struct Holding<'a, O> {
 }
 
 struct Held {
+    capability: Arc<str>,
     since: Instant,
     until: Instant,
-    _permit: OwnedSemaphorePermit,
+    _place: OwnedSemaphorePermit,
 }
 
 type Chosen<G> = (Choice, Option<View>, Option<G>);
@@ -244,6 +245,7 @@ impl<O: Ownership> Holding<'_, O> {
         let until = self.begin(name)?;
         let shared = self.shared;
         let gate = &shared.gates[name];
+        self.refused.take_if(|(before, _)| before != name);
         let (_, openings) = self.refused.get_or_insert_with(|| (name.clone(), gate.openings()));
         let turn = async { tokio::join!(gate.turn()) };
         tokio::pin!(turn);
@@ -272,10 +274,10 @@ impl<O: Ownership> Holding<'_, O> {
             return Ok(held.until);
         }
         let permit = self.shared.held.clone().try_acquire_owned();
-        let _permit = permit.map_err(|_| Refusal::TooManyHeld(name.clone()))?;
+        let place = permit.map_err(|_| Refusal::TooManyHeld(name.clone()))?;
         let since = Instant::now();
         let until = since + self.shared.limits.hold;
-        self.held = Some(Held { since, until, _permit });
+        self.held = Some(Held { capability: name.clone(), since, until, _place: place });
         Ok(until)
     }
 
@@ -285,8 +287,8 @@ impl<O: Ownership> Holding<'_, O> {
             self.shared.gates[name].open();
         }
         if let Some(held) = &self.held {
-            let milliseconds = held.since.elapsed().as_millis();
-            tracing::debug!(milliseconds, "answered a request that was held");
+            let milliseconds = u64::try_from(held.since.elapsed().as_millis()).unwrap_or(u64::MAX);
+            tracing::info!(capability = &*held.capability, milliseconds, "answered a held request");
         }
     }
 }

@@ -20,9 +20,12 @@ use http_body_util::{BodyExt, StreamBody};
 use tokio::{sync::watch, time::Instant};
 use tower::{ServiceBuilder, ServiceExt, service_fn, util::BoxCloneService};
 
+#[derive(Default)]
+struct Guarded(Arc<()>);
+
 /// Owners that a test sets.
 #[derive(Clone)]
-struct Owners(Arc<watch::Sender<(View, bool)>>, Arc<Arc<()>>);
+struct Owners(Arc<watch::Sender<(View, bool)>>, Arc<Guarded>);
 
 impl Owners {
     fn new(view: View) -> Self {
@@ -34,7 +37,7 @@ impl Owners {
     }
 
     fn guards(&self) -> usize {
-        Arc::strong_count(&*self.1) - 1
+        Arc::strong_count(&self.1.0) - 1
     }
 }
 
@@ -50,7 +53,7 @@ impl Ownership for Owners {
     }
 
     fn begin(&self, _: &str) -> Arc<()> {
-        Arc::clone(&*self.1)
+        self.1.0.clone()
     }
 
     fn changed(&self, _: &str) -> impl Future<Output = ()> + Send + 'static {
@@ -217,7 +220,7 @@ async fn no_other_failure_is_repeated() {
 
 #[tokio::test(start_paused = true)]
 async fn a_fence_that_stays_shut_is_a_refusal_after_two_seconds() {
-    let (owners, upstream) = (Owners::new(PENDING), Upstream::says([Say::Fenced; 1_000]));
+    let (owners, upstream) = (Owners::new(PENDING), Upstream::says(vec![Say::Fenced; 1_000]));
     let began = Instant::now();
     let answer = gateway(&owners, &upstream, Limits::default()).oneshot(write("w")).await;
     assert_eq!(refusal(answer), Refusal::HeldTooLong("shop".into()));
@@ -280,7 +283,7 @@ async fn a_guard_is_held_until_the_answer_and_a_write_that_needs_one_waits_for_t
 #[tokio::test(start_paused = true)]
 async fn no_more_are_held_than_may_be_and_no_more_bytes_are_kept() {
     let limits = Limits { held: 1, bodies: 1024, ..Limits::default() };
-    let (owners, upstream) = (Owners::new(PENDING), Upstream::says([Say::Fenced; 1_000]));
+    let (owners, upstream) = (Owners::new(PENDING), Upstream::says(vec![Say::Fenced; 1_000]));
     let gateway = gateway(&owners, &upstream, limits);
     let first = tokio::spawn(gateway.clone().oneshot(write("first")));
     tokio::time::sleep(Duration::from_millis(1)).await;

@@ -34,7 +34,7 @@ pub async fn serve(config: Config, shutdown: Shutdown) -> anyhow::Result<()> {
     let listener = TcpListener::bind(config.listen)
         .await
         .with_context(|| format!("failed to listen on {}", config.listen))?;
-    tracing::info!(address = %config.listen, "serving");
+    tracing::info!(address = %listener.local_addr()?, "serving");
     server::run(listener, router, shutdown).await;
     owners.leave().await;
     Ok(())

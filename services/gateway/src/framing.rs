@@ -131,13 +131,13 @@ impl Framing {
             match self.place {
                 Place::Lost => return Ok(()),
                 Place::Body(left) => {
-                    self.place = skip(&mut bytes, left).map_or(Place::Head, Place::Body)
+                    self.place = skip(&mut bytes, left).map_or(Place::Head, Place::Body);
                 }
                 Place::Chunk(left) => {
                     self.place = skip(&mut bytes, left).map_or(Place::ChunkSize, Place::Chunk);
                 }
                 Place::Head | Place::ChunkSize | Place::Trailers => {
-                    self.part_of_line(&mut bytes)?
+                    self.part_of_line(&mut bytes)?;
                 }
             }
         }

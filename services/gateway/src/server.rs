@@ -20,7 +20,7 @@ use crate::{
 
 /// A head must be complete after this long. It also ends connections that nobody uses, so it is longer
 /// than a slow sender deserves.
-const HEAD_TIME: Duration = Duration::from_secs(60);
+const HEAD_TIME: Duration = Duration::from_mins(1);
 const HEAD_BYTES: usize = 32 << 10;
 /// How long to wait when no connection can be accepted, as when file descriptors have run out.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(100);

@@ -84,12 +84,12 @@ mod tests {
 
     use super::*;
 
-    fn read(method: Method, path: &str, query: &str, body: &str) -> Result<String, Error> {
+    fn read(method: &Method, path: &str, query: &str, body: &str) -> Result<String, Error> {
         let packages = ["trellis.notifications.v1".to_owned(), "trellis.core.v1".to_owned()];
         let capability = CapabilityRoutes { name: "n", packages: &packages, routes: &[] };
         let pool = &trellis_contracts::DESCRIPTOR_POOL;
         let table = RouteTable::build(Some(pool), &[capability]).expect("a table");
-        let found = table.find(&method, path).expect("a route");
+        let found = table.find(method, path).expect("a route");
         let rpc = found.route.rpc.as_ref().expect("an RPC");
         let message = request(rpc, &found, Some(query), body.as_bytes())?;
         Ok(String::from_utf8(json::encode_dynamic(&message)).expect("JSON is UTF-8"))
@@ -98,7 +98,7 @@ mod tests {
     #[test]
     fn the_query_fills_the_request_of_a_read() {
         let request =
-            read(Method::GET, "/v1/inbox", "page_size=7&page_token=a%2Fb&unread_only=true", "");
+            read(&Method::GET, "/v1/inbox", "page_size=7&page_token=a%2Fb&unread_only=true", "");
         assert_eq!(
             request.expect("a request"),
             r#"{"page_size":7,"page_token":"a/b","unread_only":true}"#
@@ -109,7 +109,7 @@ mod tests {
     fn the_path_outdoes_the_body_and_no_body_is_an_empty_one() {
         let path = "/v1/inbox/9007199254740993/read";
         for body in ["", "{}", r#"{"notification_id":1}"#] {
-            let request = read(Method::POST, path, "", body).expect("a request");
+            let request = read(&Method::POST, path, "", body).expect("a request");
             assert_eq!(request, r#"{"notification_id":9007199254740993}"#);
         }
     }
@@ -117,7 +117,7 @@ mod tests {
     #[test]
     fn what_does_not_fit_is_refused_by_name() {
         let read = |path, query, body| {
-            let method = if path == "/v1/inbox" { Method::GET } else { Method::POST };
+            let method = if path == "/v1/inbox" { &Method::GET } else { &Method::POST };
             read(method, path, query, body).expect_err("a refusal").detail
         };
         assert_eq!(read("/v1/inbox", "page_size=x", ""), "page_size has no such value");

@@ -38,7 +38,7 @@ struct Inner {
 }
 
 enum ServiceUpstream {
-    Http(HttpUpstream),
+    Http(Box<HttpUpstream>),
     Grpc(GrpcUpstream),
 }
 
@@ -48,7 +48,7 @@ impl Upstreams {
         let identity = Arc::new(Identity::new(subject, contract, signer)?);
         let service = |(name, capability): (&String, &Capability)| {
             let upstream = if capability.http {
-                ServiceUpstream::Http(HttpUpstream::new(&capability.service)?)
+                ServiceUpstream::Http(HttpUpstream::new(&capability.service)?.into())
             } else {
                 ensure!(
                     capability.routes.is_empty(),

@@ -46,7 +46,7 @@ async fn after_a_switch_that_was_given_up_the_old_owner_answers() {
 #[tokio::test]
 async fn a_hundred_held_writes_are_answered_soon_after_the_new_owner_opens() {
     let stand = Stand::start(PENDING).await;
-    stand.monolith.says([Say::Fenced; 10_000]);
+    stand.monolith.says(vec![Say::Fenced; 10_000]);
     let answers: Vec<_> = (0..90).map(|_| stand.begin(Method::POST, READ, "{}")).collect();
     wait_until("all are refused", SOON, async || stand.monolith.asked().len() >= 90).await;
     stand.now(MOVED);
@@ -88,7 +88,7 @@ async fn neither_a_plain_503_nor_a_lost_answer_is_repeated() {
 #[tokio::test]
 async fn a_fence_that_stays_shut_is_a_refusal_after_two_seconds() {
     let stand = Stand::start(PENDING).await;
-    stand.monolith.says([Say::Fenced; 10_000]);
+    stand.monolith.says(vec![Say::Fenced; 10_000]);
     let began = Instant::now();
     let answer = stand.post(READ, "{}").await;
     assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);

@@ -134,7 +134,10 @@ impl Stand {
         let reading = stream.read_to_end(&mut answer);
         let read = tokio::time::timeout(Duration::from_secs(3), reading).await;
         let text = String::from_utf8_lossy(&answer).into_owned();
-        assert!(read.is_ok(), "the connection stays open: {request:.99?} was answered {text:.999?}");
+        assert!(
+            read.is_ok(),
+            "the connection stays open: {request:.99?} was answered {text:.999?}"
+        );
         text
     }
 }
