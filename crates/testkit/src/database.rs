@@ -56,9 +56,8 @@ impl Drop for Database {
                 run(&mut connect(&url).await, statement).await;
             });
         });
-        if dropping.join().is_err() && !std::thread::panicking() {
-            panic!("failed to drop the test's database {}", self.name);
-        }
+        let dropped = dropping.join().is_ok() || std::thread::panicking();
+        assert!(dropped, "failed to drop the test's database {}", self.name);
     }
 }
 

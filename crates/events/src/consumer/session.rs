@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use ficus_process::failpoint;
+
 use super::{
     ConsumerConfig, Handler,
     batch::{self, Interruption},
@@ -62,6 +64,7 @@ async fn consume(config: &ConsumerConfig, gate: &Gate, handler: &dyn Handler) ->
         if let Err(NotOwner) = apply(&batch, gate, handler, &mut dead).await {
             return End::NotOwner;
         }
+        failpoint::reach("consumer.applied").await;
         if let Err(error) = client.commit(&batch).await {
             return error.into();
         }

@@ -44,3 +44,35 @@ async fn prune_chunk(pool: &PgPool, capability: &str) -> sqlx::Result<u64> {
     );
     Ok(deleted.execute(pool).await?.rows_affected())
 }
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test says what went wrong by failing")]
+mod tests {
+    use trellis_testkit::{Migrations, Server, database};
+
+    use super::*;
+
+    const ROWS: &str = "
+        INSERT INTO ficus.outbox (capability, topic, key, version, type, payload, xid, created_at)
+        VALUES ('library', 't', 'sent and old', 1, 'k', '', '10', now() - interval '16 minutes'),
+               ('library', 't', 'sent and new', 1, 'k', '', '10', now()),
+               ('library', 't', 'not sent', 1, 'k', '', '20', now() - interval '16 minutes'),
+               ('other', 't', 'of another', 1, 'k', '', '10', now() - interval '16 minutes');
+        INSERT INTO ficus.relay (capability, snap, system_identifier, timeline)
+        VALUES ('library', '20:21:20', 1, 1);";
+
+    #[tokio::test]
+    async fn only_what_was_sent_long_ago_goes() {
+        let migrations =
+            Migrations { migrator: &crate::MIGRATOR, table: "_sqlx_migrations_events" };
+        let database = database(Server::First, &[migrations]).await;
+        let pool = database.pool().await;
+        sqlx::raw_sql(ROWS).execute(&pool).await.unwrap();
+        assert_eq!(prune(&pool, "library").await.unwrap(), 1);
+        let kept: Vec<String> = sqlx::query_scalar("SELECT key FROM ficus.outbox ORDER BY id")
+            .fetch_all(&pool)
+            .await
+            .unwrap();
+        assert_eq!(kept, ["sent and new", "not sent", "of another"]);
+    }
+}

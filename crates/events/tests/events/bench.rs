@@ -15,7 +15,7 @@ use trellis_testkit::{Database, Migrations, Server, database, kafka, unique, wai
 use uuid::Uuid;
 
 pub const CAPABILITY: &str = "library";
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_mins(1);
 
 const TABLES: &str = "
     CREATE TABLE books (id text PRIMARY KEY, version bigint NOT NULL DEFAULT 0);

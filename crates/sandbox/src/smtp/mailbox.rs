@@ -32,7 +32,7 @@ impl Mailbox {
     pub async fn open(path: &Path, clock: Clock) -> io::Result<Self> {
         let file = File::options().create(true).append(true).open(path).await?;
         let kept = tokio::fs::read(path).await?;
-        let lines = kept.iter().filter(|&&byte| byte == b'\n').count();
+        let lines = kept.split(|byte| *byte == b'\n').count() - 1;
         Ok(Self {
             file: Mutex::new(file),
             count: AtomicU64::new(lines as u64),

@@ -12,7 +12,7 @@ use super::Mailbox;
 const MAX_LINE: u64 = 64 * 1024;
 const MAX_MAIL: usize = 10 * 1024 * 1024;
 /// RFC 5321, 4.5.3.2.7.
-const IDLE: Duration = Duration::from_secs(300);
+const IDLE: Duration = Duration::from_mins(5);
 const GREETING: &str = "220 sandbox ESMTP\r\n";
 const EXTENSIONS: &str = "250-sandbox\r\n250-PIPELINING\r\n250-8BITMIME\r\n250 SMTPUTF8\r\n";
 
