@@ -80,7 +80,8 @@ impl Leader {
         let mut valid_until = Instant::now();
         while !shutdown.is_requested() {
             let asked = Instant::now();
-            let patience = RENEW.max(valid_until.saturating_duration_since(asked)).min(LEASE / 2);
+            let left = valid_until.saturating_duration_since(asked);
+            let patience = if left.is_zero() { RENEW } else { left.min(LEASE / 2) };
             match timeout(patience, self.store.lease()).await {
                 Ok(Ok(holder)) => {
                     if holder.as_ref().is_some_and(|holder| self.store.is_own(holder)) {
@@ -122,6 +123,7 @@ impl Leader {
             first
         };
         if !first {
+            self.mend();
             return;
         }
         tracing::info!("leading");
@@ -135,6 +137,19 @@ impl Leader {
                 tracing::warn!(%error, "failed to read the moves");
                 self.lock().hands = None;
             }
+        }
+    }
+
+    /// A task that has ended, which only a defect can do, is begun anew.
+    fn mend(&self) {
+        let ended: Vec<String> = {
+            let state = self.lock();
+            let hands = state.hands.iter().flatten();
+            hands.filter(|(_, hand)| hand.task.is_finished()).map(|(name, _)| name.clone()).collect()
+        };
+        for capability in ended {
+            tracing::error!(capability, "the move's task has ended; taking the move anew");
+            self.take_in_hand(&capability);
         }
     }
 

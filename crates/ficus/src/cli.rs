@@ -1,0 +1,181 @@
+//! Flags and help.
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::{Args, Parser, Subcommand};
+
+/// Moves capabilities out of a running monolith, and back.
+#[derive(Debug, Parser)]
+#[command(
+    name = "ficus",
+    version,
+    after_help = "\
+Exit status: 0 done, 1 error, 2 refused or aborted (nothing is worse than before).
+
+Examples:
+  ficus move list
+  ficus move notifications status --watch
+  ficus dlq list"
+)]
+pub struct Cli {
+    /// What the engine is told about its subject
+    #[arg(long, global = true, env = "FICUS_CONFIG", default_value = "ficus.toml")]
+    pub config: PathBuf,
+    /// Print JSON for machines on standard output
+    #[arg(long, global = true)]
+    pub json: bool,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Step a move forward or back, or look at it
+    Move(MoveCommand),
+    /// Read what consumers could not apply
+    Dlq(DlqCommand),
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+A whole move:
+  ficus move notifications create
+  ficus move notifications prepare --dry-run
+  ficus move notifications prepare
+  ficus move notifications start
+  ficus move notifications status --watch
+  ficus move notifications vdiff
+  ficus move notifications switch-traffic
+  ficus move notifications reverse-traffic     # and back, at any time before complete
+  ficus move notifications complete --soak 24h
+
+Every move there is:
+  ficus move list")]
+pub struct MoveCommand {
+    /// A capability of ficus.toml, or `list`
+    pub capability: String,
+    #[command(subcommand)]
+    pub verb: Option<Verb>,
+}
+
+#[derive(Debug, Clone, Copy, Args)]
+pub struct DryRun {
+    /// Say what would be done and what stands against it, and change nothing
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+#[derive(Debug, Clone, Copy, Args)]
+pub struct Switch {
+    #[command(flatten)]
+    pub dry: DryRun,
+    /// How often an aborted switch is tried in all
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
+    pub tries: u32,
+}
+
+#[derive(Debug, Clone, Subcommand)]
+pub enum Verb {
+    /// Write the move down from its folder
+    Create(DryRun),
+    /// Check everything that can be refused, install capture and fences; nothing flows yet
+    Prepare(DryRun),
+    /// Copy, then follow
+    Start(DryRun),
+    /// Stop following; start goes on from there
+    Stop(DryRun),
+    /// Compare every row of both sides, under live writes, and wait for the result
+    Vdiff(DryRun),
+    /// Make the service the owner
+    SwitchTraffic(Switch),
+    /// Make the monolith the owner again
+    ReverseTraffic(Switch),
+    /// Give up the way back: rename the monolith's tables away
+    Complete {
+        #[command(flatten)]
+        dry: DryRun,
+        /// How long the service must have owned, as 24h, 30m or 5s
+        #[arg(long, default_value = "24h", value_parser = duration)]
+        soak: Duration,
+    },
+    /// Give up the move while the monolith owns: take everything away, empty the service's tables
+    Cancel(DryRun),
+    /// Show where the move stands and its journal
+    Status {
+        /// Show progress and time left until there is nothing to wait for
+        #[arg(long)]
+        watch: bool,
+        /// How many lines of the journal
+        #[arg(long, default_value_t = 20)]
+        journal: u32,
+    },
+    /// Look for what should not be; change nothing
+    Doctor,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  ficus dlq list
+  ficus dlq list --topic trellis.core.v1.dlq --json
+  ficus dlq show trellis.core.v1.dlq/0/17")]
+pub struct DlqCommand {
+    /// The broker, host:port
+    #[arg(long, global = true, env = "KAFKA_BROKERS", default_value = "127.0.0.1:8271")]
+    pub brokers: String,
+    #[command(subcommand)]
+    pub verb: DlqVerb,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum DlqVerb {
+    /// Every dead letter
+    List {
+        /// Of this topic only
+        #[arg(long)]
+        topic: Option<String>,
+    },
+    /// One dead letter with its headers and payload
+    Show {
+        /// topic/partition/offset, as `list` prints it
+        place: String,
+    },
+}
+
+/// `24h`, `30m`, `5s` or `5`, which means seconds.
+fn duration(text: &str) -> Result<Duration, String> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let number: u64 =
+        digits.parse().map_err(|_| format!("\"{text}\" is no time; say 24h or 5s"))?;
+    let seconds = match &text[digits.len()..] {
+        "" | "s" => 1,
+        "m" => 60,
+        "h" => 60 * 60,
+        "d" => 24 * 60 * 60,
+        unit => return Err(format!("\"{unit}\" is no unit of time; say s, m, h or d")),
+    };
+    number
+        .checked_mul(seconds)
+        .map(Duration::from_secs)
+        .ok_or_else(|| "that is too long".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn times_are_read_with_their_unit() {
+        assert_eq!(duration("24h"), Ok(Duration::from_secs(86_400)));
+        assert_eq!(duration("5"), Ok(Duration::from_secs(5)));
+        assert!(duration("soon").is_err());
+        assert!(duration("5y").is_err());
+    }
+}

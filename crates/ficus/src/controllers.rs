@@ -1,0 +1,124 @@
+//! The controllers of `ficus.toml`, of which one leads.
+
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use ficus_control_api::control::v1::moves_client::MovesClient;
+use tonic::{
+    Code, Status,
+    transport::{Channel, Endpoint},
+};
+
+/// A lease lasts 1.5 s, so a leader is found long before.
+const PATIENCE: Duration = Duration::from_secs(10);
+const BETWEEN: Duration = Duration::from_millis(200);
+/// A controller that stopped is given up after this; one that works on a verb answers pings meanwhile.
+const SILENCE: Duration = Duration::from_secs(3);
+const LEADER: &str = "ficus-leader";
+
+/// Where they are.
+#[derive(Debug)]
+pub struct Controllers {
+    endpoints: Vec<Endpoint>,
+}
+
+/// Why a call has no answer.
+#[derive(Debug)]
+pub enum Failure {
+    /// The controller went away in the middle: whether it did what it was told is not known.
+    CutOff(String),
+    Failed(anyhow::Error),
+}
+
+impl Controllers {
+    pub fn new(addresses: Vec<String>) -> anyhow::Result<Self> {
+        anyhow::ensure!(
+            !addresses.is_empty(),
+            "ficus.toml names no controllers; add them under [control]"
+        );
+        let endpoints = addresses.into_iter().map(endpoint).collect::<anyhow::Result<_>>()?;
+        Ok(Self { endpoints })
+    }
+
+    /// Calls the one that leads. What never reached a leader is tried again, at every controller in turn.
+    pub async fn call<T, F>(
+        &self,
+        mut call: impl FnMut(MovesClient<Channel>) -> F,
+    ) -> Result<T, Failure>
+    where
+        F: Future<Output = Result<tonic::Response<T>, Status>>,
+    {
+        let start = Instant::now();
+        let mut next = 0;
+        let mut leader: Option<Endpoint> = None;
+        let mut last = String::new();
+        while start.elapsed() < PATIENCE {
+            let endpoint = leader.take().unwrap_or_else(|| {
+                next += 1;
+                self.endpoints[(next - 1) % self.endpoints.len()].clone()
+            });
+            match endpoint.connect().await {
+                Ok(channel) => match call(MovesClient::new(channel)).await {
+                    Ok(answer) => return Ok(answer.into_inner()),
+                    Err(status) if never_led(&status) => {
+                        leader = named(&status);
+                        last = status.message().to_owned();
+                    }
+                    Err(status) if cut_off(&status) => {
+                        return Err(Failure::CutOff(status.message().to_owned()));
+                    }
+                    Err(status) => return Err(Failure::Failed(told(&status))),
+                },
+                Err(error) => last = format!("{}: {error}", endpoint.uri()),
+            }
+            tokio::time::sleep(BETWEEN).await;
+        }
+        Err(Failure::Failed(anyhow::anyhow!(
+            "no controller leads ({last}); see that the controllers of ficus.toml run and reach the \
+             control database"
+        )))
+    }
+}
+
+fn endpoint(address: String) -> anyhow::Result<Endpoint> {
+    let endpoint = Endpoint::from_shared(address.clone()).with_context(|| {
+        format!("\"{address}\" is no address of a controller; say http://host:port")
+    })?;
+    Ok(endpoint
+        .connect_timeout(Duration::from_secs(1))
+        .http2_keep_alive_interval(SILENCE)
+        .keep_alive_timeout(SILENCE)
+        .keep_alive_while_idle(true))
+}
+
+/// The answer of one that does not lead; it has done nothing.
+fn never_led(status: &Status) -> bool {
+    status.code() == Code::Unavailable
+        && (status.metadata().contains_key(LEADER)
+            || status.message() == "another controller leads")
+}
+
+fn named(status: &Status) -> Option<Endpoint> {
+    let address = status.metadata().get(LEADER)?.to_str().ok()?;
+    endpoint(address.to_owned()).ok()
+}
+
+/// The connection ended, or the controller lost the move while it worked.
+fn cut_off(status: &Status) -> bool {
+    matches!(status.code(), Code::Unavailable | Code::Unknown | Code::Cancelled | Code::Internal)
+}
+
+fn told(status: &Status) -> anyhow::Error {
+    anyhow::anyhow!("{}", status.message())
+}
+
+impl From<Failure> for anyhow::Error {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::CutOff(error) => {
+                anyhow::anyhow!("the controller went away: {error}; try again")
+            }
+            Failure::Failed(error) => error,
+        }
+    }
+}

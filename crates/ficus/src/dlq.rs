@@ -1,0 +1,122 @@
+//! Dead letters.
+
+use std::{process::ExitCode, time::Duration};
+
+use anyhow::Context;
+use base64::{Engine, engine::general_purpose::STANDARD};
+use comfy_table::{Table, presets::UTF8_FULL_CONDENSED};
+use ficus_events::{
+    Kafka,
+    dead_letters::{self, DeadLetter},
+};
+use serde_json::{Value, json};
+
+use crate::{
+    cli::{DlqCommand, DlqVerb},
+    exit,
+};
+
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Reads from the broker alone.
+pub async fn run(command: DlqCommand, json: bool) -> anyhow::Result<ExitCode> {
+    let kafka = Kafka::from(command.brokers.clone());
+    let outcome = match command.verb {
+        DlqVerb::List { topic } => list(&kafka, topic.as_deref(), json).await,
+        DlqVerb::Show { place } => show(&kafka, &place, json).await,
+    };
+    outcome.with_context(|| {
+        format!("failed to ask the broker {}; name another with --brokers", command.brokers)
+    })
+}
+
+async fn list(kafka: &Kafka, topic: Option<&str>, json: bool) -> anyhow::Result<ExitCode> {
+    let letters = dead_letters::list(kafka, topic, PATIENCE).await?;
+    if json {
+        let all: Vec<Value> = letters.iter().map(to_json).collect();
+        println!("{}", serde_json::to_string(&json!({ "dead_letters": all }))?);
+    } else if letters.is_empty() {
+        println!("no dead letters");
+    } else {
+        println!("{}", table(&letters));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn show(kafka: &Kafka, place: &str, json: bool) -> anyhow::Result<ExitCode> {
+    let (topic, partition, offset) = parse(place).with_context(|| {
+        format!("\"{place}\" is no topic/partition/offset; `ficus dlq list` prints them")
+    })?;
+    let Some(letter) = dead_letters::show(kafka, topic, partition, offset, PATIENCE).await? else {
+        eprintln!(
+            "ficus: there is no dead letter at {place}; `ficus dlq list` prints what there is"
+        );
+        return Ok(exit::ERROR);
+    };
+    if json {
+        println!("{}", serde_json::to_string(&to_json(&letter))?);
+        return Ok(ExitCode::SUCCESS);
+    }
+    println!("{}", table(std::slice::from_ref(&letter)));
+    for (name, value) in &letter.headers {
+        println!("{name}: {value}");
+    }
+    println!(
+        "payload ({} bytes, base64): {}",
+        letter.payload.len(),
+        STANDARD.encode(&letter.payload)
+    );
+    Ok(ExitCode::SUCCESS)
+}
+
+fn parse(place: &str) -> Option<(&str, i32, i64)> {
+    let (rest, offset) = place.rsplit_once('/')?;
+    let (topic, partition) = rest.rsplit_once('/')?;
+    Some((topic, partition.parse().ok()?, offset.parse().ok()?))
+}
+
+fn table(letters: &[DeadLetter]) -> Table {
+    let mut table = Table::new();
+    table.load_preset(UTF8_FULL_CONDENSED);
+    table.set_header(["place", "key", "kind", "tries", "error", "origin"]);
+    for letter in letters {
+        table.add_row([
+            format!("{}/{}/{}", letter.topic, letter.partition, letter.offset),
+            letter.key.clone(),
+            letter.kind.clone(),
+            letter.attempts.clone(),
+            letter.error.clone(),
+            letter.origin.clone(),
+        ]);
+    }
+    table
+}
+
+fn to_json(letter: &DeadLetter) -> Value {
+    json!({
+        "topic": letter.topic,
+        "partition": letter.partition,
+        "offset": letter.offset,
+        "timestamp_ms": letter.timestamp_ms,
+        "key": letter.key,
+        "event_id": letter.event_id,
+        "kind": letter.kind,
+        "version": letter.version,
+        "error": letter.error,
+        "attempts": letter.attempts,
+        "origin": letter.origin,
+        "headers": letter.headers,
+        "payload_base64": STANDARD.encode(&letter.payload),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parse;
+
+    #[test]
+    fn a_place_is_topic_partition_and_offset() {
+        assert_eq!(parse("trellis.core.v1.dlq/0/17"), Some(("trellis.core.v1.dlq", 0, 17)));
+        assert_eq!(parse("trellis.core.v1.dlq"), None);
+    }
+}

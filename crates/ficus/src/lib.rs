@@ -1,0 +1,13 @@
+//! `ficus`: the engine's command line, for any subject. It knows `ficus.toml` and the controllers that
+//! stand there.
+//!
+//! `main` → [`cli`] (flags and help) → [`run`] → [`moves`] (verbs, by [`controllers`]) or [`dlq`].
+//! What people read goes to standard output as tables, what machines read with `--json`; what passes, as
+//! progress, goes to standard error. [`exit`] says what the exit status means.
+
+pub mod cli;
+pub mod controllers;
+pub mod dlq;
+pub mod exit;
+pub mod moves;
+pub mod run;

@@ -1,0 +1,94 @@
+//! Where moves stand.
+
+use std::process::ExitCode;
+
+use ficus_control_api::control::v1::{Diff, JournalEntry, Move, Picker};
+use serde_json::{Value, json};
+
+use super::{moves, table};
+use crate::controllers::Controllers;
+
+/// One move, with its journal.
+pub(super) async fn run(
+    controllers: &Controllers,
+    capability: &str,
+    journal: u32,
+    json: bool,
+) -> anyhow::Result<ExitCode> {
+    let found = moves(controllers, capability, journal).await?;
+    for one in &found {
+        if json {
+            println!("{}", serde_json::to_string(&to_json(one))?);
+        } else {
+            println!("{}", table::one(one));
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Every move, a line each.
+pub async fn list(controllers: &Controllers, json: bool) -> anyhow::Result<ExitCode> {
+    let found = moves(controllers, "", 1).await?;
+    if json {
+        let all: Vec<Value> = found.iter().map(to_json).collect();
+        println!("{}", serde_json::to_string(&json!({ "moves": all }))?);
+    } else if found.is_empty() {
+        println!("no move is written down; `ficus move <capability> create` does that");
+    } else {
+        println!("{}", table::list(&found));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn to_json(found: &Move) -> Value {
+    json!({
+        "capability": found.capability,
+        "owner": found.owner,
+        "epoch": found.epoch,
+        "phase": found.phase,
+        "stream": found.stream,
+        "direction": found.direction,
+        "stream_error": found.stream_error,
+        "lag_ms": found.lag_ms,
+        "rows_copied": found.rows_copied,
+        "rows_total": found.rows_total,
+        "eta_seconds": found.eta_seconds,
+        "diff": found.diff.as_ref().map(diff),
+        "attempt": found.attempt,
+        "step": found.step,
+        "retired": found.retired,
+        "leader": found.leader,
+        "pickers": found.pickers.iter().map(picker).collect::<Vec<_>>(),
+        "journal": found.journal.iter().map(entry).collect::<Vec<_>>(),
+    })
+}
+
+fn diff(diff: &Diff) -> Value {
+    json!({
+        "at": diff.at.as_ref().map(ToString::to_string),
+        "clean": diff.clean,
+        "rows_compared": diff.rows_compared,
+        "rows_differing": diff.rows_differing,
+    })
+}
+
+fn picker(picker: &Picker) -> Value {
+    json!({
+        "name": picker.name,
+        "role": picker.role,
+        "epoch": picker.epoch,
+        "heard_seconds_ago": picker.heard_seconds_ago,
+    })
+}
+
+fn entry(entry: &JournalEntry) -> Value {
+    json!({
+        "id": entry.id,
+        "at": entry.at.as_ref().map(ToString::to_string),
+        "attempt": entry.attempt,
+        "epoch": entry.epoch,
+        "step": entry.step,
+        "text": entry.text,
+        "by": entry.by,
+    })
+}

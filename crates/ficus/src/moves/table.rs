@@ -1,0 +1,117 @@
+//! Tables for people.
+
+use comfy_table::{Table, presets::UTF8_FULL_CONDENSED};
+use ficus_control_api::control::v1::{Diff, Move};
+
+pub(super) fn list(moves: &[Move]) -> Table {
+    let mut table = table();
+    table.set_header(["capability", "phase", "owner", "epoch", "stream", "lag", "diff"]);
+    for one in moves {
+        table.add_row([
+            one.capability.clone(),
+            one.phase.clone(),
+            one.owner.clone(),
+            one.epoch.to_string(),
+            stream(one),
+            format!("{:.0} ms", one.lag_ms),
+            diff(one.diff.as_ref()),
+        ]);
+    }
+    table
+}
+
+/// The facts, the pickers and the journal of one move.
+pub(super) fn one(one: &Move) -> String {
+    let mut parts = vec![facts(one).to_string()];
+    if !one.pickers.is_empty() {
+        parts.push(pickers(one).to_string());
+    }
+    if !one.journal.is_empty() {
+        parts.push(journal(one).to_string());
+    }
+    parts.join("\n")
+}
+
+fn facts(one: &Move) -> Table {
+    let mut table = table();
+    let rows = [
+        ("capability", one.capability.clone()),
+        ("phase", one.phase.clone()),
+        ("owner", format!("{}, epoch {}", one.owner, one.epoch)),
+        ("stream", stream(one)),
+        ("trouble", one.stream_error.clone()),
+        ("rows", rows(one)),
+        ("lag", format!("{:.0} ms", one.lag_ms)),
+        ("diff", diff(one.diff.as_ref())),
+        ("switch", one.step.clone()),
+        ("attempt", one.attempt.to_string()),
+        ("leader", one.leader.clone()),
+    ];
+    for (name, value) in rows {
+        if !value.is_empty() {
+            table.add_row([name.to_owned(), value]);
+        }
+    }
+    table
+}
+
+fn pickers(one: &Move) -> Table {
+    let mut table = table();
+    table.set_header(["picker", "role", "epoch", "heard"]);
+    for picker in &one.pickers {
+        table.add_row([
+            picker.name.clone(),
+            picker.role.clone(),
+            picker.epoch.to_string(),
+            format!("{:.1} s ago", picker.heard_seconds_ago),
+        ]);
+    }
+    table
+}
+
+fn journal(one: &Move) -> Table {
+    let mut table = table();
+    table.set_header(["at", "epoch", "attempt", "step", "what", "by"]);
+    for entry in &one.journal {
+        table.add_row([
+            entry.at.as_ref().map(ToString::to_string).unwrap_or_default(),
+            entry.epoch.to_string(),
+            entry.attempt.to_string(),
+            entry.step.clone(),
+            entry.text.clone(),
+            entry.by.clone(),
+        ]);
+    }
+    table
+}
+
+fn table() -> Table {
+    let mut table = Table::new();
+    table.load_preset(UTF8_FULL_CONDENSED);
+    table
+}
+
+fn stream(one: &Move) -> String {
+    if one.direction.is_empty() {
+        return one.stream.clone();
+    }
+    format!("{}, {}", one.stream, one.direction)
+}
+
+fn rows(one: &Move) -> String {
+    match one.eta_seconds {
+        left if left > 0.0 => {
+            format!("{} of about {} copied, {left:.0} s left", one.rows_copied, one.rows_total)
+        }
+        _ if one.rows_total > 0 => format!("{} copied", one.rows_copied),
+        _ => String::new(),
+    }
+}
+
+fn diff(diff: Option<&Diff>) -> String {
+    match diff {
+        None => "not compared".to_owned(),
+        Some(diff) if diff.clean => format!("clean, {} rows compared", diff.rows_compared),
+        Some(diff) => format!("{} of {} rows differ", diff.rows_differing, diff.rows_compared),
+    }
+}

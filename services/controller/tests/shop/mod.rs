@@ -1,0 +1,208 @@
+//! A subject that has nothing to do with Trellis: a shop whose orders move to a service with other names.
+//! Two databases on two servers, a control database, two controllers, writers that go by `crates/owners`.
+
+mod writer;
+
+use std::{collections::BTreeMap, net::SocketAddr, path::Path, time::Duration};
+
+use ficus_control_api::control::v1::{
+    CreateRequest, Move, Outcome, StatusRequest, SwitchRequest, VerbRequest,
+    moves_client::MovesClient,
+};
+use ficus_owners::{Owners, Role};
+use sqlx::{AssertSqlSafe, Executor, PgPool};
+use tonic::{Status, transport::Channel};
+use trellis_testkit::{
+    Database, Migrations, Program, Server, database, free_address, unique, wait_until,
+};
+
+pub use writer::Writers;
+
+pub const CAPABILITY: &str = "orders";
+
+pub struct Controller {
+    pub program: Program,
+    address: SocketAddr,
+}
+
+pub struct Shop {
+    pub monolith: PgPool,
+    pub service: PgPool,
+    pub control: PgPool,
+    pub controllers: Vec<Controller>,
+    pub databases: [Database; 3],
+}
+
+impl Shop {
+    /// Databases with 500 orders; no controller runs yet.
+    pub async fn new() -> Self {
+        let monolith = database(Server::First, &ficus()).await;
+        let service = database(Server::Second, &ficus()).await;
+        let migrator = &ficus_controller::app::MIGRATOR;
+        let migrations = Migrations { migrator, table: "_sqlx_migrations" };
+        let control = database(Server::Second, &[migrations]).await;
+        let pools = [monolith.pool().await, service.pool().await, control.pool().await];
+        let [monolith_pool, service_pool, control_pool] = pools;
+        monolith_pool.execute(include_str!("monolith.sql")).await.unwrap();
+        service_pool.execute(include_str!("service.sql")).await.unwrap();
+        let seed = "WITH o AS (INSERT INTO orders (customer, total, note)
+                        SELECT 'seed ' || n, n * 100, CASE WHEN n % 3 = 0 THEN 'gift' END
+                          FROM generate_series(1, 500) AS n RETURNING id)
+                    INSERT INTO order_lines SELECT id, line, 'sku-' || line, line
+                      FROM o, generate_series(1, 3) AS line";
+        monolith_pool.execute(seed).await.unwrap();
+        Self {
+            monolith: monolith_pool,
+            service: service_pool,
+            control: control_pool,
+            controllers: Vec::new(),
+            databases: [monolith, service, control],
+        }
+    }
+
+    /// Starts one more controller; `failpoints` as in `FICUS_FAILPOINTS`.
+    pub async fn controller(&mut self, failpoints: &str) {
+        let address = free_address();
+        let name = format!("controller-{}", self.controllers.len() + 1);
+        let config = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/shop/ficus.toml");
+        let arguments = [
+            "--config".to_owned(),
+            config.display().to_string(),
+            "--listen".to_owned(),
+            address.to_string(),
+            "--name".to_owned(),
+            name,
+        ];
+        let environment = [
+            ("SHOP_MONOLITH_URL", self.databases[0].url()),
+            ("SHOP_SERVICE_URL", self.databases[1].url()),
+            ("SHOP_CONTROL_URL", self.databases[2].url()),
+            ("FICUS_FAILPOINTS", failpoints),
+            ("RUST_LOG", "info,sqlx=warn"),
+        ];
+        let mut program =
+            Program::start(env!("CARGO_BIN_EXE_controller"), arguments, environment);
+        program.listening(address).await;
+        self.controllers.push(Controller { program, address });
+    }
+
+    /// Two controllers, the move created, prepared, copied and compared.
+    pub async fn verified(&mut self) {
+        let mut moves = self.leader().await;
+        let create = CreateRequest { capability: CAPABILITY.to_owned(), dry_run: false };
+        done(&moves.create(create).await.unwrap().into_inner());
+        done(&moves.prepare(verb()).await.unwrap().into_inner());
+        done(&moves.start(verb()).await.unwrap().into_inner());
+        done(&moves.vdiff(verb()).await.unwrap().into_inner());
+    }
+
+    /// A client of the controller that leads.
+    pub async fn leader(&mut self) -> MovesClient<Channel> {
+        let addresses: Vec<_> = self.controllers.iter().map(|one| one.address).collect();
+        let mut leader = None;
+        wait_until("a controller is to lead", Duration::from_secs(10), async || {
+            for address in &addresses {
+                let Ok(mut moves) = MovesClient::connect(format!("http://{address}")).await else {
+                    continue;
+                };
+                if moves.status(StatusRequest::default()).await.is_ok() {
+                    leader = Some(moves);
+                    return true;
+                }
+            }
+            false
+        })
+        .await;
+        leader.unwrap()
+    }
+
+    pub async fn status(&mut self) -> Move {
+        let request = StatusRequest { capability: CAPABILITY.to_owned(), journal: 100 };
+        let mut moves = self.leader().await.status(request).await.unwrap().into_inner().moves;
+        moves.remove(0)
+    }
+
+    pub async fn switch(&mut self, forward: bool) -> Result<Outcome, Status> {
+        let mut moves = self.leader().await;
+        let request = SwitchRequest { capability: CAPABILITY.to_owned(), dry_run: false, tries: 3 };
+        let answer = if forward {
+            moves.switch_traffic(request).await
+        } else {
+            moves.reverse_traffic(request).await
+        };
+        answer.map(tonic::Response::into_inner)
+    }
+
+    /// Asks the controller that was started second, whoever leads.
+    pub async fn ask_second(&self) -> Result<(), Status> {
+        let address = self.controllers[1].address;
+        let mut moves = MovesClient::connect(format!("http://{address}")).await.unwrap();
+        moves.status(StatusRequest::default()).await.map(|_| ())
+    }
+
+    pub async fn picker(&self, role: Role) -> Owners {
+        let url = self.databases[2].url();
+        Owners::start(url, &unique("picker"), role, [CAPABILITY.to_owned()]).await.unwrap()
+    }
+
+    /// Every row of both sides, under the monolith's names.
+    pub async fn rows(&self) -> [Vec<String>; 2] {
+        let monolith = rows(
+            &self.monolith,
+            "SELECT o::text FROM orders o UNION ALL SELECT l::text FROM order_lines l ORDER BY 1",
+        );
+        let service = rows(
+            &self.service,
+            "SELECT p::text FROM purchases p UNION ALL SELECT l::text FROM purchase_lines l ORDER BY 1",
+        );
+        [monolith.await, service.await]
+    }
+
+    /// Waits until both sides hold the same rows; nobody writes any more.
+    pub async fn until_equal(&self, within: Duration) {
+        wait_until("both sides are to be equal", within, async || {
+            let [monolith, service] = self.rows().await;
+            monolith == service
+        })
+        .await;
+    }
+
+    /// Who accepts a write that changes nothing.
+    pub async fn open(&self) -> [bool; 2] {
+        let accepts = async |pool: &PgPool, table: &str| {
+            let statement = format!("DELETE FROM {table} WHERE false");
+            pool.execute(AssertSqlSafe(statement)).await.is_ok()
+        };
+        [accepts(&self.monolith, "orders").await, accepts(&self.service, "purchases").await]
+    }
+
+    /// How often each customer's order stands on the side that owns.
+    pub async fn customers(&self, service: bool) -> BTreeMap<String, i64> {
+        let (pool, query) = if service {
+            (&self.service, "SELECT buyer, count(*) FROM purchases GROUP BY 1")
+        } else {
+            (&self.monolith, "SELECT customer, count(*) FROM orders GROUP BY 1")
+        };
+        let rows: Vec<(String, i64)> = sqlx::query_as(query).fetch_all(pool).await.unwrap();
+        rows.into_iter().collect()
+    }
+}
+
+async fn rows(pool: &PgPool, query: &'static str) -> Vec<String> {
+    sqlx::query_scalar(query).fetch_all(pool).await.unwrap()
+}
+
+fn ficus() -> [Migrations; 2] {
+    [
+        Migrations { migrator: &ficus_events::MIGRATOR, table: "_sqlx_migrations_events" },
+        Migrations { migrator: &ficus_mover::MIGRATOR, table: "_sqlx_migrations_mover" },
+    ]
+}
+
+pub fn verb() -> VerbRequest {
+    VerbRequest { capability: CAPABILITY.to_owned(), dry_run: false }
+}
+
+pub fn done(outcome: &Outcome) {
+    assert!(outcome.done, "refused: {outcome:#?}");
+}

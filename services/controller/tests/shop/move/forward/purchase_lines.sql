@@ -1,0 +1,1 @@
+SELECT order_id AS purchase_id, line, sku, quantity FROM public.order_lines

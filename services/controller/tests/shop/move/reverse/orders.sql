@@ -1,0 +1,1 @@
+SELECT purchase_id AS id, buyer AS customer, total, remark AS note FROM public.purchases

@@ -1,0 +1,83 @@
+//! A foreign subject is moved there and back under writes.
+#![expect(clippy::unwrap_used, reason = "a test ends where it fails")]
+
+mod shop;
+
+use std::time::Duration;
+
+use ficus_control_api::control::v1::CompleteRequest;
+use ficus_owners::Role;
+use trellis_testkit::wait_until;
+
+use shop::{CAPABILITY, Shop, Writers, done, verb};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_move_there_and_back_loses_and_doubles_nothing() {
+    let mut shop = Shop::new().await;
+    shop.controller("").await;
+    shop.controller("").await;
+    let _worker = shop.picker(Role::Worker).await;
+    let writers = Writers::start(&shop, 4).await;
+    shop.verified().await;
+    assert_eq!(shop.status().await.phase, "verified");
+
+    for forward in [true, false, true] {
+        let before = writers.count();
+        let outcome = shop.switch(forward).await.unwrap();
+        done(&outcome);
+        let report = outcome.switch.unwrap();
+        println!("forward {forward}: epoch {} pause {} ms", report.epoch, report.pause_ms);
+        assert!(report.pause_ms < 1_000.0);
+        assert_eq!(shop.open().await, [!forward, forward]);
+        let mut moves = shop.leader().await;
+        done(&moves.vdiff(verb()).await.unwrap().into_inner());
+        assert!(writers.count() > before, "no write was acknowledged during and after the switch");
+    }
+
+    let acknowledged = writers.stop().await;
+    shop.until_equal(Duration::from_secs(5)).await;
+    let customers = shop.customers(true).await;
+    for customer in &acknowledged {
+        assert_eq!(customers.get(customer), Some(&1), "{customer}");
+    }
+    assert_eq!(customers.len(), acknowledged.len() + 500);
+
+    let mut moves = shop.leader().await;
+    let soaked = |seconds| CompleteRequest {
+        capability: CAPABILITY.to_owned(),
+        dry_run: false,
+        soak_seconds: Some(seconds),
+    };
+    let early = moves.complete(soaked(3_600)).await.unwrap().into_inner();
+    assert!(!early.done && early.refusals.iter().any(|line| line.starts_with("soak")), "{early:?}");
+    done(&moves.complete(soaked(0)).await.unwrap().into_inner());
+    assert_eq!(shop.status().await.phase, "completed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cancelled_move_leaves_nothing_and_can_be_created_anew() {
+    let mut shop = Shop::new().await;
+    shop.controller("").await;
+    shop.verified().await;
+    let mut moves = shop.leader().await;
+    done(&moves.cancel(verb()).await.unwrap().into_inner());
+    assert_eq!(shop.status().await.phase, "cancelled");
+    let [monolith, service] = shop.rows().await;
+    assert_eq!((monolith.len(), service.len()), (2_000, 0));
+    shop.verified().await;
+    assert_eq!(shop.status().await.phase, "verified");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_does_not_lead_names_the_leader() {
+    let mut shop = Shop::new().await;
+    shop.controller("").await;
+    shop.leader().await;
+    shop.controller("").await;
+    wait_until("the second is to know the leader", Duration::from_secs(5), async || {
+        let refused = shop.ask_second().await.unwrap_err();
+        assert_eq!(refused.code(), tonic::Code::Unavailable);
+        refused.metadata().get("ficus-leader").is_some()
+    })
+    .await;
+}
