@@ -10,7 +10,7 @@ use ficus_pg::Migrations;
 use ficus_process::Shutdown;
 use ficus_rpc::identity::Verifier;
 use tokio::net::TcpListener;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::transport::server::{Router, Server as Grpc};
 use trellis_contracts::FILE_DESCRIPTOR_SET;
@@ -85,14 +85,24 @@ pub async fn serve_on(
     workers.spawn(consumer.run(shutdown.clone()));
     workers.spawn(mailer.run(shutdown.clone()));
     tracing::info!(address = %listener.local_addr()?, "serving");
-    let served = grpc(server)
-        .await?
-        .serve_with_incoming_shutdown(TcpListenerStream::new(listener), shutdown.requested())
-        .await;
-    shutdown.request();
-    while workers.join_next().await.is_some() {}
+    let incoming = TcpListenerStream::new(listener);
+    let serving = grpc(server).await?.serve_with_incoming_shutdown(incoming, shutdown.requested());
+    let (served, worked) = tokio::join!(
+        async { serving.await.inspect_err(|_| shutdown.request()) },
+        all_end(workers, &shutdown)
+    );
     owners.leave().await;
-    served.context("failed to serve gRPC")
+    served.context("failed to serve gRPC")?;
+    worked.context("a worker failed")
+}
+
+/// Waits for the workers' end; one that fails ends the process, which is better than half of it.
+async fn all_end(mut workers: JoinSet<()>, shutdown: &Shutdown) -> Result<(), JoinError> {
+    let mut outcome = Ok(());
+    while let Some(ended) = workers.join_next().await {
+        outcome = outcome.and(ended.inspect_err(|_| shutdown.request()));
+    }
+    outcome
 }
 
 async fn owners(config: &Config) -> anyhow::Result<Owners> {

@@ -42,8 +42,7 @@ async fn what_others_tell_becomes_notifications_and_mails() {
         sent == 3
     })
     .await;
-    let items =
-        "SELECT kind::text, task_id, comment_id FROM inbox_items WHERE user_id = $1 ORDER BY kind";
+    let items = "SELECT kind::text, task_id, comment_id FROM inbox_items WHERE user_id = $1 ORDER BY inbox_items.kind";
     let items: Vec<(String, Option<i64>, Option<i64>)> =
         sqlx::query_as(items).bind(user_id).fetch_all(&service.pool).await.unwrap();
     assert_eq!(

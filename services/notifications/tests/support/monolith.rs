@@ -48,7 +48,8 @@ impl Monolith {
 
     /// Signs the first person up, who makes every later request.
     pub async fn sign_up(&self) {
-        let body = r#"{"email": "one@example.org", "name": "one", "password": "correct horse"}"#;
+        let body =
+            r#"{"email": "one@example.org", "name": "one", "password": "correct horse battery"}"#;
         let answer = self.ask("POST", "/v1/sign-up", "", body).await;
         let body: serde_json::Value = serde_json::from_str(&answer.body).unwrap();
         assert_eq!(body["user_id"], 1, "{answer:?}");
