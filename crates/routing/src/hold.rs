@@ -10,16 +10,14 @@ use std::{
 
 use bytes::Bytes;
 use http::{HeaderName, Method, Request, Response, request::Parts};
-use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore, watch},
-    time::{Instant, timeout_at},
-};
+use tokio::sync::Semaphore;
 use tower::{Layer, Service};
 
 use crate::{
-    Body, BoxError, Limits, Match, Ownership, Refusal, RouteTable, Side, View,
+    Body, BoxError, Limits, Match, Ownership, Refusal, RouteTable, Side,
     body::{Kept, Room},
     gate::Gate,
+    holding::Holding,
 };
 
 /// The header by which an owner says that it met the fence before it had done anything:
@@ -96,12 +94,12 @@ where
     }
 }
 
-struct Shared<O> {
-    owners: O,
-    gates: HashMap<Arc<str>, Gate>,
-    limits: Limits,
+pub(crate) struct Shared<O> {
+    pub owners: O,
+    pub gates: HashMap<Arc<str>, Gate>,
+    pub limits: Limits,
     room: Room,
-    held: Arc<Semaphore>,
+    pub held: Arc<Semaphore>,
 }
 
 /// One request, from its first attempt to its answer.
@@ -120,7 +118,7 @@ where
     let (parts, body) = request.into_parts();
     let capability = parts.extensions.get::<Match>().map(|found| found.route.capability.clone());
     let mut kept = shared.keep(&parts.method, body).await?;
-    let mut hold = Holding { shared: &shared, held: None, refused: None };
+    let mut hold = Holding::new(&shared);
     loop {
         let (choice, sent, guard) =
             hold.choose(capability.as_ref(), &parts.method, kept.repeatable()).await?;
@@ -147,7 +145,7 @@ fn attempt(parts: &Parts, body: Body, choice: Choice) -> Request<Body> {
     request
 }
 
-fn reads(method: &Method) -> bool {
+pub(crate) fn reads(method: &Method) -> bool {
     method == Method::GET || method == Method::HEAD
 }
 
@@ -172,129 +170,4 @@ impl<O: Ownership> Shared<O> {
         let name = value.split(' ').next()?;
         self.gates.get_key_value(name).map(|(name, _)| name.clone())
     }
-}
-
-/// What one request has waited for so far.
-struct Holding<'a, O> {
-    shared: &'a Shared<O>,
-    /// Since when and until when it is held, once it is.
-    held: Option<Held>,
-    refused: Option<(Arc<str>, watch::Receiver<u64>)>,
-}
-
-struct Held {
-    capability: Arc<str>,
-    since: Instant,
-    until: Instant,
-    _place: OwnedSemaphorePermit,
-}
-
-type Chosen<G> = (Choice, Option<View>, Option<G>);
-
-impl<O: Ownership> Holding<'_, O> {
-    /// Who answers now; waits while nobody may.
-    async fn choose(
-        &mut self,
-        capability: Option<&Arc<str>>,
-        method: &Method,
-        repeatable: bool,
-    ) -> Result<Chosen<O::Guard>, Refusal> {
-        let Some(name) = capability else {
-            return Ok((Choice { side: Side::Monolith, epoch: 0 }, None, None));
-        };
-        if let Some(chosen) = self.may_send(name, method, repeatable) {
-            return Ok(chosen);
-        }
-        let until = self.begin(name)?;
-        loop {
-            let changed = self.shared.owners.changed(name);
-            if let Some(chosen) = self.may_send(name, method, repeatable) {
-                return Ok(chosen);
-            }
-            timeout_at(until, changed).await.map_err(|_| Refusal::HeldTooLong(name.clone()))?;
-        }
-    }
-
-    /// A read needs a fresh view. A write that cannot be repeated takes a guard first and looks again, so
-    /// that a switch either waits for it or is seen by it.
-    fn may_send(
-        &self,
-        name: &Arc<str>,
-        method: &Method,
-        repeatable: bool,
-    ) -> Option<Chosen<O::Guard>> {
-        let owners = &self.shared.owners;
-        if reads(method) && !owners.may_read(name) {
-            return None;
-        }
-        let guard = (!repeatable).then(|| owners.begin(name));
-        let view = owners.view(name);
-        if guard.is_some() && view.pending {
-            return None;
-        }
-        Some((Choice { side: view.owner, epoch: view.epoch }, Some(view), guard))
-    }
-
-    /// Waits until another attempt may fare better: the view has changed, another held request was
-    /// answered, or it is this one's turn to try.
-    async fn until_changed(
-        &mut self,
-        name: &Arc<str>,
-        mut sent: Option<View>,
-    ) -> Result<(), Refusal> {
-        let until = self.begin(name)?;
-        let shared = self.shared;
-        let gate = &shared.gates[name];
-        self.refused.take_if(|(before, _)| before != name);
-        let (_, openings) = self.refused.get_or_insert_with(|| (name.clone(), gate.openings()));
-        let turn = async { tokio::join!(gate.turn()) };
-        tokio::pin!(turn);
-        loop {
-            let changed = shared.owners.changed(name);
-            let now = shared.owners.view(name);
-            if sent.is_some_and(|sent| settled(sent, now)) {
-                return Ok(());
-            }
-            sent = Some(now);
-            tokio::select! {
-                biased;
-                () = tokio::time::sleep_until(until) => {
-                    return Err(Refusal::HeldTooLong(name.clone()));
-                }
-                () = changed => {}
-                _ = openings.changed() => return Ok(()),
-                _ = &mut turn => return Ok(()),
-            }
-        }
-    }
-
-    /// Takes a place among the held, once.
-    fn begin(&mut self, name: &Arc<str>) -> Result<Instant, Refusal> {
-        if let Some(held) = &self.held {
-            return Ok(held.until);
-        }
-        let permit = self.shared.held.clone().try_acquire_owned();
-        let place = permit.map_err(|_| Refusal::TooManyHeld(name.clone()))?;
-        let since = Instant::now();
-        let until = since + self.shared.limits.hold;
-        self.held = Some(Held { capability: name.clone(), since, until, _place: place });
-        Ok(until)
-    }
-
-    /// The request has an answer that is not a refusal.
-    fn answered(&self) {
-        if let Some((name, _)) = &self.refused {
-            self.shared.gates[name].open();
-        }
-        if let Some(held) = &self.held {
-            let milliseconds = u64::try_from(held.since.elapsed().as_millis()).unwrap_or(u64::MAX);
-            tracing::info!(capability = &*held.capability, milliseconds, "answered a held request");
-        }
-    }
-}
-
-/// Whether a refusal under the one view may be gone under the other: the owner changed, or the switch
-/// that was pending is over.
-fn settled(before: View, now: View) -> bool {
-    before.epoch != now.epoch || before.pending && !now.pending
 }

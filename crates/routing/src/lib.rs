@@ -11,6 +11,7 @@ mod bindings;
 mod body;
 mod gate;
 mod hold;
+mod holding;
 mod ownership;
 mod refusal;
 mod route;

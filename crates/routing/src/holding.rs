@@ -1,0 +1,144 @@
+//! What one request waits for, and how long.
+
+use std::sync::Arc;
+
+use http::Method;
+use tokio::{
+    sync::{OwnedSemaphorePermit, watch},
+    time::{Instant, timeout_at},
+};
+
+use crate::{
+    Choice, Ownership, Refusal, Side, View,
+    hold::{Shared, reads},
+};
+
+/// What one request has waited for so far.
+pub(crate) struct Holding<'a, O> {
+    shared: &'a Shared<O>,
+    /// Since when and until when it is held, once it is.
+    held: Option<Held>,
+    /// Whose fence refused it last, and when that opens for others.
+    refused: Option<(Arc<str>, watch::Receiver<u64>)>,
+}
+
+struct Held {
+    capability: Arc<str>,
+    since: Instant,
+    until: Instant,
+    _place: OwnedSemaphorePermit,
+}
+
+pub(crate) type Chosen<G> = (Choice, Option<View>, Option<G>);
+
+impl<'a, O: Ownership> Holding<'a, O> {
+    pub(crate) fn new(shared: &'a Shared<O>) -> Self {
+        Self { shared, held: None, refused: None }
+    }
+
+    /// Who answers now; waits while nobody may.
+    pub(crate) async fn choose(
+        &mut self,
+        capability: Option<&Arc<str>>,
+        method: &Method,
+        repeatable: bool,
+    ) -> Result<Chosen<O::Guard>, Refusal> {
+        let Some(name) = capability else {
+            return Ok((Choice { side: Side::Monolith, epoch: 0 }, None, None));
+        };
+        if let Some(chosen) = self.may_send(name, method, repeatable) {
+            return Ok(chosen);
+        }
+        let until = self.begin(name)?;
+        loop {
+            let changed = self.shared.owners.changed(name);
+            if let Some(chosen) = self.may_send(name, method, repeatable) {
+                return Ok(chosen);
+            }
+            timeout_at(until, changed).await.map_err(|_| Refusal::HeldTooLong(name.clone()))?;
+        }
+    }
+
+    /// A read needs a fresh view. A write that cannot be repeated takes a guard first and looks again, so
+    /// that a switch either waits for it or is seen by it.
+    fn may_send(
+        &self,
+        name: &Arc<str>,
+        method: &Method,
+        repeatable: bool,
+    ) -> Option<Chosen<O::Guard>> {
+        let owners = &self.shared.owners;
+        if reads(method) && !owners.may_read(name) {
+            return None;
+        }
+        let guard = (!repeatable).then(|| owners.begin(name));
+        let view = owners.view(name);
+        if guard.is_some() && view.pending {
+            return None;
+        }
+        Some((Choice { side: view.owner, epoch: view.epoch }, Some(view), guard))
+    }
+
+    /// Waits until another attempt may fare better: the view has changed, another held request was
+    /// answered, or it is this one's turn to try.
+    pub(crate) async fn until_changed(
+        &mut self,
+        name: &Arc<str>,
+        mut sent: Option<View>,
+    ) -> Result<(), Refusal> {
+        let until = self.begin(name)?;
+        let shared = self.shared;
+        let gate = &shared.gates[name];
+        self.refused.take_if(|(before, _)| before != name);
+        let (_, openings) = self.refused.get_or_insert_with(|| (name.clone(), gate.openings()));
+        let turn = gate.turn();
+        tokio::pin!(turn);
+        loop {
+            let changed = shared.owners.changed(name);
+            let now = shared.owners.view(name);
+            if sent.is_some_and(|sent| settled(sent, now)) {
+                return Ok(());
+            }
+            sent = Some(now);
+            tokio::select! {
+                biased;
+                () = tokio::time::sleep_until(until) => {
+                    return Err(Refusal::HeldTooLong(name.clone()));
+                }
+                () = changed => {}
+                _ = openings.changed() => return Ok(()),
+                () = &mut turn => return Ok(()),
+            }
+        }
+    }
+
+    /// Takes a place among the held, once.
+    fn begin(&mut self, name: &Arc<str>) -> Result<Instant, Refusal> {
+        if let Some(held) = &self.held {
+            return Ok(held.until);
+        }
+        let permit = self.shared.held.clone().try_acquire_owned();
+        let place = permit.map_err(|_| Refusal::TooManyHeld(name.clone()))?;
+        let since = Instant::now();
+        let until = since + self.shared.limits.hold;
+        self.held = Some(Held { capability: name.clone(), since, until, _place: place });
+        Ok(until)
+    }
+
+    /// The request has an answer that is not a refusal.
+    pub(crate) fn answered(&self) {
+        if let Some((name, _)) = &self.refused {
+            self.shared.gates[name].open();
+        }
+        if let Some(held) = &self.held {
+            let milliseconds = u64::try_from(held.since.elapsed().as_millis()).unwrap_or(u64::MAX);
+            tracing::info!(capability = &*held.capability, milliseconds, "answered a held request");
+        }
+    }
+}
+
+/// Whether a refusal under the one view may be gone under the other: the owner changed, or the switch
+/// that was pending is over.
+fn settled(before: View, now: View) -> bool {
+    before.epoch != now.epoch || before.pending && !now.pending
+}
