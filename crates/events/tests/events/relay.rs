@@ -68,6 +68,27 @@ async fn a_held_relay_reads_nothing() {
     bench.stop().await;
 }
 
+#[tokio::test]
+async fn an_idle_relay_confirms_later_snapshots() {
+    let mut bench = Bench::new().await;
+    bench.start_relay("relay");
+    bench.write_one("book", b"").await;
+    bench.wait_for_relay().await;
+    let now: String = sqlx::query_scalar("SELECT pg_snapshot_xmax(pg_current_snapshot())::text")
+        .fetch_one(&bench.pool)
+        .await
+        .unwrap();
+    wait_until("the relay is to confirm that there is nothing", PATIENCE, async || {
+        sqlx::query_scalar("SELECT pg_snapshot_xmax(snap) >= $1::text::xid8 FROM ficus.relay")
+            .bind(&now)
+            .fetch_one(&bench.pool)
+            .await
+            .unwrap()
+    })
+    .await;
+    bench.stop().await;
+}
+
 async fn assert_stops(bench: &Bench, reason: &str) {
     wait_until("the relay is to stop", PATIENCE, async || {
         let stopped = lag(&bench.pool, CAPABILITY).await.unwrap().stopped;
