@@ -6,7 +6,7 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 
 use crate::stack::{down, logs, ps, up};
-use crate::{scratch, seed};
+use crate::{scratch, seed, tour};
 
 /// Runs Trellis on one machine: as ordinary processes, without Docker and without root.
 #[derive(Parser, Debug)]
@@ -28,6 +28,8 @@ enum Command {
     Logs(logs::Arguments),
     /// Fills the monolith's database with a company's history
     Seed(seed::Arguments),
+    /// Walks the migration under load, and judges it at the end
+    Tour(tour::Arguments),
     /// Runs a command with servers of its own, and stops them when it ends
     Scratch(scratch::Arguments),
 }
@@ -41,6 +43,7 @@ impl Cli {
             Command::Ps(arguments) => ps::run(arguments).await,
             Command::Logs(arguments) => logs::run(&arguments),
             Command::Seed(arguments) => seed::run(arguments).await,
+            Command::Tour(arguments) => tour::run(arguments).await,
             Command::Scratch(arguments) => scratch::run(arguments).await,
         }
     }

@@ -124,16 +124,16 @@ impl Program {
         let arguments = match self.name {
             "sandbox" => vec!["--smtp-listen", "127.0.0.1:8251", "--http-listen", "127.0.0.1:8252"],
             "monolith" => {
-                vec!["serve", "--listen", "127.0.0.1:8201", "--internal-listen", "127.0.0.1:8202"]
+                vec!["--listen", "127.0.0.1:8201", "--internal-listen", "127.0.0.1:8202"]
             }
             "controller-1" => {
-                vec!["serve", "--listen", "127.0.0.1:8241", "--name", "controller-1"]
+                vec!["--listen", "127.0.0.1:8241", "--name", "controller-1"]
             }
             "controller-2" => {
-                vec!["serve", "--listen", "127.0.0.1:8242", "--name", "controller-2"]
+                vec!["--listen", "127.0.0.1:8242", "--name", "controller-2"]
             }
-            "gateway" => vec!["serve", "--listen", "127.0.0.1:8200"],
-            "notifications" => vec!["serve", "--listen", "127.0.0.1:8231"],
+            "gateway" => vec!["--listen", "127.0.0.1:8200"],
+            "notifications" => vec!["--listen", "127.0.0.1:8231"],
             _ => Vec::new(),
         };
         (self.name.trim_end_matches("-1").trim_end_matches("-2"), arguments)

@@ -1,0 +1,12 @@
+//! The judge of the truth ledger: what clients were told, against what the system kept.
+//!
+//! [`facts`] reads the databases, [`mails`] the mail server's file, [`topics`] the broker; [`verdict`]
+//! compares. It asks no service.
+
+pub mod facts;
+pub mod mails;
+pub mod topics;
+pub mod verdict;
+
+pub use facts::Facts;
+pub use verdict::{Verdict, judge};

@@ -1,0 +1,259 @@
+//! The comparison.
+
+use std::collections::{HashMap, HashSet};
+
+use ficus_load::{Class, Ledger, Record};
+use serde::Serialize;
+
+use super::Facts;
+use super::facts::About;
+use super::mails::message_id;
+use crate::tour::scenario::Effect;
+
+/// What was found, in numbers.
+#[derive(Debug, Default, Clone, Serialize)]
+pub struct Verdict {
+    pub acknowledged: usize,
+    pub refused: usize,
+    pub unknown: usize,
+    /// Of the unknown, those that a repeat with the same idempotency key settled.
+    pub unknown_converged: usize,
+    pub lost: usize,
+    pub doubled: usize,
+    pub out_of_order: usize,
+    pub stale: usize,
+    /// What was found, in words; the first of it.
+    pub findings: Vec<String>,
+}
+
+const FINDINGS_KEPT: usize = 100;
+
+impl Verdict {
+    /// Whether nothing was found.
+    pub fn clean(&self) -> bool {
+        self.lost + self.doubled + self.out_of_order + self.stale == 0
+            && self.unknown == self.unknown_converged
+    }
+
+    /// Puts a finding down in words.
+    pub fn note(&mut self, finding: String) {
+        if self.findings.len() < FINDINGS_KEPT {
+            self.findings.push(finding);
+        }
+    }
+}
+
+/// Compares databases and mails with the ledger. Order and staleness are counted by others.
+pub fn judge(ledger: &Ledger<Effect>, facts: &Facts, taken: &HashMap<String, usize>) -> Verdict {
+    let mut judge = Judge {
+        facts,
+        taken,
+        verdict: count(ledger),
+        items: HashSet::new(),
+        mails: HashSet::new(),
+    };
+    let settled = settled(ledger);
+    for record in &settled {
+        match record.class {
+            Class::Acknowledged => judge.acknowledged(record),
+            Class::Refused => judge.refused(record),
+            Class::Unknown => {}
+        }
+    }
+    judge.last_values(&settled);
+    if judge.verdict.unknown == judge.verdict.unknown_converged {
+        judge.nothing_else();
+    }
+    judge.verdict
+}
+
+fn count(ledger: &Ledger<Effect>) -> Verdict {
+    let first = || ledger.records().iter().filter(|record| record.repeats.is_none());
+    let of = |class| first().filter(|record| record.class == class).count();
+    let repeated = ledger.records().iter().filter(|record| record.repeats.is_some());
+    let converged = repeated.filter(|record| record.class != Class::Unknown).count();
+    Verdict {
+        acknowledged: of(Class::Acknowledged),
+        refused: of(Class::Refused),
+        unknown: of(Class::Unknown),
+        unknown_converged: converged,
+        ..Verdict::default()
+    }
+}
+
+/// The last word on each write, in the order of the last words.
+fn settled(ledger: &Ledger<Effect>) -> Vec<&Record<Effect>> {
+    let repeated: HashSet<usize> =
+        ledger.records().iter().filter_map(|record| record.repeats).collect();
+    ledger.records().iter().filter(|record| !repeated.contains(&record.number)).collect()
+}
+
+struct Judge<'a> {
+    facts: &'a Facts,
+    taken: &'a HashMap<String, usize>,
+    verdict: Verdict,
+    /// What somebody should have been told, so that the rest is too much.
+    items: HashSet<About>,
+    mails: HashSet<(i64, String, String)>,
+}
+
+impl Judge<'_> {
+    fn acknowledged(&mut self, record: &Record<Effect>) {
+        match &record.effect {
+            Effect::SignUp { email, user_id } => {
+                let found = self.facts.users.get(email).map_or(0, Vec::len);
+                self.once(found, || format!("user {email}"));
+                let user = user_id.unwrap_or_default();
+                self.told((user, "welcome".to_owned(), 0, 0), "sign-up".to_owned());
+            }
+            Effect::TaskCreated { task_id, told, .. } => {
+                let found = self.facts.tasks.get(&record.marker).map_or(0, Vec::len);
+                self.once(found, || format!("task {}", record.marker));
+                let task = task_id.unwrap_or_default();
+                if let Some(user) = told {
+                    let about = (*user, "assignment".to_owned(), task, 0);
+                    self.told(about, format!("task-{task}-v1"));
+                }
+            }
+            Effect::Commented { task_id, comment_id, mentioned } => {
+                let found = self.facts.comments.get(&record.marker).map_or(0, Vec::len);
+                self.once(found, || format!("comment {}", record.marker));
+                let comment = comment_id.unwrap_or_default();
+                for user in mentioned {
+                    let about = (*user, "mention".to_owned(), *task_id, comment);
+                    self.told(about, format!("comment-{comment}"));
+                }
+            }
+            Effect::MarkedRead { notification_id } => {
+                if !self.facts.read.contains(notification_id) {
+                    self.lost(format!("inbox item {notification_id} is not read"));
+                }
+            }
+            Effect::TaskUpdated { .. } | Effect::Preferred { .. } => {}
+        }
+    }
+
+    fn refused(&mut self, record: &Record<Effect>) {
+        let left = match &record.effect {
+            Effect::SignUp { email, .. } => self.facts.users.contains_key(email),
+            Effect::TaskCreated { .. } => self.facts.tasks.contains_key(&record.marker),
+            Effect::Commented { .. } => self.facts.comments.contains_key(&record.marker),
+            _ => false,
+        };
+        if left {
+            self.doubled(format!("{} {} was refused and is there", record.kind, record.marker));
+        }
+    }
+
+    /// One inbox item, one mail that is sent, and one that was taken.
+    fn told(&mut self, about: About, cause: String) {
+        let items = self.facts.items.get(&about).map_or(0, Vec::len);
+        self.once(items, || format!("inbox item {about:?}"));
+        let mail = (about.0, about.1.clone(), cause);
+        self.items.insert(about);
+        let mails = self.facts.mails.get(&mail).map(Vec::as_slice).unwrap_or_default();
+        self.once(mails.len(), || format!("mail {mail:?}"));
+        for found in mails {
+            let taken = self.taken.get(&message_id(found.id)).copied().unwrap_or_default();
+            let state = &found.state;
+            self.once(taken, || format!("mail {} ({state}) at the mail server", found.id));
+            if taken == 1 && state != "sent" {
+                self.lost(format!("that mail {} was sent: it is {state}", found.id));
+            }
+        }
+        self.mails.insert(mail);
+    }
+
+    /// Of values that were changed several times, one at a time, the last stands and each change counted.
+    fn last_values(&mut self, settled: &[&Record<Effect>]) {
+        let mut tasks: HashMap<i64, (i64, Option<(&str, &str)>)> = HashMap::new();
+        let mut preferences = HashMap::new();
+        for record in settled.iter().filter(|record| record.class == Class::Acknowledged) {
+            match &record.effect {
+                Effect::TaskCreated { task_id: Some(id), .. }
+                | Effect::Commented { task_id: id, .. } => tasks.entry(*id).or_default().0 += 1,
+                Effect::TaskUpdated { task_id, title, state } => {
+                    let task = tasks.entry(*task_id).or_default();
+                    *task = (task.0 + 1, Some((title, state)));
+                }
+                Effect::Preferred { user_id, in_app, email, .. } => {
+                    let entry = preferences.entry(*user_id).or_insert((0, false, false));
+                    *entry = (entry.0 + 1, *in_app, *email);
+                }
+                _ => {}
+            }
+        }
+        self.check_tasks(&tasks);
+        self.check_preferences(&preferences);
+    }
+
+    fn check_tasks(&mut self, expected: &HashMap<i64, (i64, Option<(&str, &str)>)>) {
+        for task in self.facts.tasks.values().flatten() {
+            let Some((version, last)) = expected.get(&task.id) else { continue };
+            self.changes(task.version, *version, || format!("task {}", task.id));
+            let state = |state: &str| state.trim_start_matches("TASK_STATE_").to_lowercase();
+            if last.is_some_and(|(title, last)| title != task.title || state(last) != task.state) {
+                self.lost(format!("the last change of task {}", task.id));
+            }
+        }
+    }
+
+    fn check_preferences(&mut self, expected: &HashMap<i64, (i64, bool, bool)>) {
+        for (user, (changes, in_app, email)) in expected {
+            let Some(found) = self.facts.preferences.get(user) else {
+                self.lost(format!("preferences of user {user}"));
+                continue;
+            };
+            self.changes(found.version, *changes, || format!("preferences of user {user}"));
+            if (found.in_app, found.email) != (*in_app, *email) {
+                self.lost(format!("the last change of the preferences of user {user}"));
+            }
+        }
+    }
+
+    /// Whatever nobody should have been told was done once too often.
+    fn nothing_else(&mut self) {
+        let facts = self.facts;
+        for about in
+            facts.items.keys().filter(|about| !self.items.contains(*about)).collect::<Vec<_>>()
+        {
+            self.doubled(format!("inbox item {about:?} has no cause"));
+        }
+        for mail in
+            facts.mails.keys().filter(|mail| !self.mails.contains(*mail)).collect::<Vec<_>>()
+        {
+            self.doubled(format!("mail {mail:?} has no cause"));
+        }
+        let known: HashSet<String> =
+            facts.mails.values().flatten().map(|mail| message_id(mail.id)).collect();
+        for id in self.taken.keys().filter(|id| !known.contains(*id)).collect::<Vec<_>>() {
+            self.doubled(format!("{id} was sent and is no mail of the database"));
+        }
+    }
+
+    fn once(&mut self, found: usize, what: impl Fn() -> String) {
+        match found {
+            0 => self.lost(what()),
+            1 => {}
+            _ => self.doubled(format!("{} is there {found} times", what())),
+        }
+    }
+
+    fn changes(&mut self, found: i64, expected: i64, what: impl Fn() -> String) {
+        if found < expected {
+            self.lost(format!("{}: {} of {expected} changes", what(), expected - found));
+        } else if found > expected {
+            self.doubled(format!("{}: {found} changes instead of {expected}", what()));
+        }
+    }
+
+    fn lost(&mut self, what: String) {
+        self.verdict.lost += 1;
+        self.verdict.note(format!("lost: {what}"));
+    }
+
+    fn doubled(&mut self, what: String) {
+        self.verdict.doubled += 1;
+        self.verdict.note(format!("doubled: {what}"));
+    }
+}

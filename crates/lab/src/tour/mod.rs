@@ -1,0 +1,16 @@
+//! The migration walked step by step, under load, with a verdict at its end.
+//!
+//! [`run`] is the whole of it; [`chapters`] says what is done and why, as data; [`guide`] does it and measures
+//! around it; [`scenario`] is what the users do meanwhile.
+
+mod chapters;
+mod guide;
+mod people;
+mod report;
+mod run;
+pub mod scenario;
+mod screen;
+mod settle;
+mod shell;
+
+pub use run::{Arguments, run};

@@ -1,0 +1,72 @@
+//! Which request is next.
+
+use ficus_load::{Planned, Reply, Scenario};
+use http::StatusCode;
+use rand::Rng as _;
+use rand::rngs::StdRng;
+
+use super::World;
+use super::step::Step;
+
+type Draw = fn(&mut World, &mut StdRng) -> Option<Planned<Step>>;
+
+/// Per thousand requests. At most 5 % hash a password.
+const MIX: [(u32, Draw); 15] = [
+    (20, World::sign_up),
+    (20, World::sign_in),
+    (60, World::create_task),
+    (80, World::update_task),
+    (80, World::comment),
+    (5, World::comment_elsewhere),
+    (70, World::mark_read),
+    (35, World::prefer),
+    (220, World::read_inbox),
+    (150, World::count_unread),
+    (50, World::read_preferences),
+    (90, World::read_task),
+    (60, World::list_tasks),
+    (40, World::list_comments),
+    (20, World::list_deliveries),
+];
+
+impl Scenario for World {
+    type Step = Step;
+
+    fn next(&mut self, random: &mut StdRng) -> Planned<Step> {
+        let all: u32 = MIX.iter().map(|(share, _)| share).sum();
+        let mut drawn = random.random_range(0..all);
+        for (share, draw) in MIX {
+            if drawn < share {
+                // What cannot be done yet, as changing a task before there is one, is replaced.
+                return draw(self, random).unwrap_or_else(|| self.workspaces(random));
+            }
+            drawn -= share;
+        }
+        self.workspaces(random)
+    }
+
+    fn answered(&mut self, step: Step, reply: &Reply) {
+        self.take(step, reply);
+    }
+
+    fn shed(&mut self, step: Step) {
+        if let Step::Write(write) = step {
+            self.release(write.holds);
+        }
+    }
+}
+
+/// A request that is expected to be answered 200.
+pub fn expect_ok(request: ficus_load::Request, step: Step) -> Planned<Step> {
+    Planned { request, expected: StatusCode::OK, step }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::MIX;
+
+    #[test]
+    fn shares_are_per_thousand() {
+        assert_eq!(MIX.iter().map(|(share, _)| share).sum::<u32>(), 1_000);
+    }
+}

@@ -1,0 +1,15 @@
+//! What the tour's virtual users do: a mix of requests, chosen by a seeded generator.
+//!
+//! [`mix`] draws what is next, [`writes`] and [`reads`] make the requests, [`world`] remembers what the users
+//! know, [`effect`] is what the ledger keeps of a write.
+
+mod answers;
+pub mod effect;
+mod mix;
+mod reads;
+mod step;
+mod world;
+mod writes;
+
+pub use effect::Effect;
+pub use world::{Client, Team, World, marker_prefix};

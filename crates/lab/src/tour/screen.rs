@@ -1,0 +1,62 @@
+//! What a person sees while the tour walks.
+
+use std::io::IsTerminal as _;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+use indicatif::{ProgressBar, ProgressStyle};
+
+/// Plain lines without a terminal.
+const LINE_EVERY: Duration = Duration::from_secs(5);
+
+/// Text on standard output, or on standard error where that belongs to JSON.
+pub struct Screen {
+    json: bool,
+    spinner: ProgressBar,
+    plain: bool,
+    last_line: Instant,
+}
+
+impl Screen {
+    /// `json`: standard output is for a machine.
+    pub fn new(json: bool) -> Self {
+        let spinner = ProgressBar::new_spinner();
+        let style = ProgressStyle::with_template("  {spinner} {msg} {elapsed}");
+        spinner.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
+        let plain = !std::io::stderr().is_terminal();
+        Self { json, spinner, plain, last_line: Instant::now() }
+    }
+
+    /// Prints a line.
+    pub fn say(&self, text: &str) {
+        self.spinner.suspend(|| if self.json { eprintln!("{text}") } else { println!("{text}") });
+    }
+
+    /// Shows what is under way.
+    pub fn progress(&mut self, text: &str) {
+        if !self.plain {
+            self.spinner.set_message(text.to_owned());
+            self.spinner.tick();
+        } else if self.last_line.elapsed() >= LINE_EVERY {
+            self.last_line = Instant::now();
+            eprintln!("  … {text}");
+        }
+    }
+
+    /// Nothing is under way any more.
+    pub fn clear(&self) {
+        self.spinner.set_message("");
+        self.spinner.reset();
+        self.spinner.finish_and_clear();
+    }
+
+    /// Waits for Enter; answers what was typed before it.
+    pub async fn enter(&self, question: &str) -> Result<String> {
+        self.say(question);
+        let read = || {
+            let mut line = String::new();
+            std::io::stdin().read_line(&mut line).map(|_| line.trim().to_owned())
+        };
+        tokio::task::spawn_blocking(read).await?.context("failed to read standard input")
+    }
+}
