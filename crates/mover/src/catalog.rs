@@ -117,6 +117,12 @@ impl Shape {
         })
     }
 
+    /// The place of a column.
+    pub fn column(&self, name: &str) -> Option<usize> {
+        let quoted = sql::ident(name);
+        self.target.columns.iter().position(|column| *column == quoted)
+    }
+
     /// The key of a whole row.
     pub fn key_parts(&self, row: &[Option<String>]) -> Vec<Option<String>> {
         self.key.iter().map(|&i| row[i].clone()).collect()
@@ -180,12 +186,12 @@ pub(crate) async fn unchecked(
 ) -> sqlx::Result<Vec<Unchecked>> {
     sqlx::query_as(
         "SELECT k.conname::text AS name, c.relname::text AS child, p.relname::text AS parent,
-                (SELECT array_agg(a.attname::text ORDER BY n.ordinality)
-                 FROM unnest(k.conkey) WITH ORDINALITY AS n
-                 JOIN pg_attribute AS a ON a.attrelid = k.conrelid AND a.attnum = n.unnest) AS columns,
-                (SELECT array_agg(a.attname::text ORDER BY n.ordinality)
-                 FROM unnest(k.confkey) WITH ORDINALITY AS n
-                 JOIN pg_attribute AS a ON a.attrelid = k.confrelid AND a.attnum = n.unnest) AS parent_columns
+                (SELECT array_agg(a.attname::text ORDER BY n.place)
+                 FROM unnest(k.conkey) WITH ORDINALITY AS n(number, place)
+                 JOIN pg_attribute AS a ON a.attrelid = k.conrelid AND a.attnum = n.number) AS columns,
+                (SELECT array_agg(a.attname::text ORDER BY n.place)
+                 FROM unnest(k.confkey) WITH ORDINALITY AS n(number, place)
+                 JOIN pg_attribute AS a ON a.attrelid = k.confrelid AND a.attnum = n.number) AS parent_columns
          FROM pg_constraint AS k
          JOIN pg_class AS c ON c.oid = k.conrelid
          LEFT JOIN pg_class AS p ON p.oid = k.confrelid

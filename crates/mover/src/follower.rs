@@ -4,15 +4,15 @@
 //! first). Nothing is kept between rounds that the target does not have, so a crash anywhere repeats the page.
 
 mod compare;
-mod cursor;
+pub(crate) mod cursor;
 mod drain;
-mod inverse;
-mod pace;
+pub(crate) mod inverse;
+pub(crate) mod pace;
 mod page;
 mod pending;
 mod read;
-mod rows;
-mod write;
+pub(crate) mod rows;
+pub(crate) mod write;
 
 use std::{
     sync::Arc,
@@ -113,7 +113,7 @@ const SILENCE: Duration = Duration::from_secs(180);
 impl Mover {
     /// The follower of a direction at an epoch, from where its cursor stands.
     pub async fn follower(&self, direction: Direction, epoch: i64) -> Result<Follower> {
-        let cursor = Cursor::load(self, direction, epoch).await?;
+        let cursor = Cursor::load(self, direction, Some(epoch)).await?;
         let back = match direction {
             Direction::Forward => Vec::new(),
             Direction::Reverse => self.shapes(Direction::Forward).await?,

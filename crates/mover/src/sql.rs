@@ -218,9 +218,15 @@ pub(crate) fn vacuum(name: &str) -> Sql {
     AssertSqlSafe(format!("VACUUM (ANALYZE) {}", table(name)))
 }
 
+/// The name of a projection's view while it is only tried.
+pub(crate) fn trial_view(capability: &str, table: &str) -> String {
+    format!("pg_temp.{}", ident(&format!("{capability}.{table}")))
+}
+
 /// A view that lasts as long as its session, for a projection that is only tried.
-pub(crate) fn create_view(name: &str, projection: &str) -> Sql {
-    AssertSqlSafe(format!("CREATE OR REPLACE VIEW {name} AS {projection}"))
+pub(crate) fn create_trial_view(capability: &str, table: &str, projection: &str) -> Sql {
+    let name = ident(&format!("{capability}.{table}"));
+    AssertSqlSafe(format!("CREATE TEMPORARY VIEW {name} AS {projection}"))
 }
 
 /// Rows of a foreign key's table that have no parent: `pairs` are (column, the parent's column), bare names.
@@ -248,7 +254,7 @@ pub(crate) fn duplicates(name: &str, columns: &[String]) -> Sql {
     ))
 }
 
-/// Puts rows aside that a trial may change, at most $1.
+/// Some whole rows, at most $1.
 pub(crate) fn sample(from: &Relation) -> Sql {
     AssertSqlSafe(format!(
         "SELECT ARRAY[{}]::text[] FROM {} AS v LIMIT $1",

@@ -62,14 +62,14 @@ pub(crate) struct Verify {
 }
 
 impl Cursor {
-    /// [`Error::LostCursor`] if there is none, it is closed or of another epoch.
-    pub async fn load(mover: &Mover, direction: Direction, epoch: i64) -> Result<Self> {
+    /// The open one, of this epoch if one is given; else [`Error::LostCursor`].
+    pub async fn load(mover: &Mover, direction: Direction, epoch: Option<i64>) -> Result<Self> {
         let target = mover.database(direction.target());
         sqlx::query_as(
             "SELECT epoch, version, snap::text AS snap, extract(epoch FROM snap_at)::float8 AS snap_at,
                     page, chunk, verify, system_identifier, timeline, definitions
              FROM ficus.cursor
-             WHERE capability = $1 AND direction = $2 AND epoch = $3 AND NOT closed",
+             WHERE capability = $1 AND direction = $2 AND epoch = coalesce($3, epoch) AND NOT closed",
         )
         .bind(&mover.inner.capability)
         .bind(direction.as_str())

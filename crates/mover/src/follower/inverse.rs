@@ -39,7 +39,7 @@ impl Follower {
 }
 
 /// A row that only one of the two has.
-fn first_difference(own: &[Row], mut given: Vec<Row>) -> Option<Row> {
+pub(crate) fn first_difference(own: &[Row], mut given: Vec<Row>) -> Option<Row> {
     let mut own = own.to_vec();
     own.sort_unstable();
     given.sort_unstable();

@@ -6,7 +6,7 @@ use sqlx::{PgConnection, types::Json};
 
 use crate::{Error, Result, catalog::Shape, database::Database};
 
-use super::{cursor::Cursor, rows::Covers};
+use super::{cursor::Cursor, read::Changed, rows::Covers};
 
 /// One entry of the log.
 #[derive(Debug, sqlx::FromRow)]
@@ -97,15 +97,40 @@ pub(crate) fn covered(entries: &[Entry], shapes: &[Shape]) -> BTreeMap<usize, BT
     covered
 }
 
-/// What the entries cover of the source's own tables: `back` are the shapes of the way back.
-pub(crate) fn covered_back(entries: &[Entry], back: &[Shape]) -> BTreeMap<usize, BTreeSet<Covers>> {
+/// What is to be read back of the source's own tables, by their place in `back`, the shapes of the way back: what
+/// changed itself, and what the rows that go to the target (`changed`, of `shapes`) lead to there.
+pub(crate) fn covered_back(
+    entries: &[Entry],
+    changed: &[Changed],
+    shapes: &[Shape],
+    back: &[Shape],
+) -> BTreeMap<usize, BTreeSet<Covers>> {
     let mut covered: BTreeMap<usize, BTreeSet<Covers>> = BTreeMap::new();
-    for entry in entries {
-        for (place, shape) in back.iter().enumerate().filter(|(_, s)| s.table == entry.tbl) {
-            if let Some(covers) = entry.pick(&shape.covers_names) {
-                covered.entry(place).or_default().insert(covers);
-            }
+    for (place, shape) in back.iter().enumerate() {
+        let own = entries.iter().filter(|entry| entry.tbl == shape.table);
+        let own = own.filter_map(|entry| entry.pick(&shape.covers_names));
+        let led = changed.iter().flat_map(|c| led_to(c, &shapes[c.shape], shape));
+        let all: BTreeSet<Covers> = own.chain(led).collect();
+        if !all.is_empty() {
+            covered.insert(place, all);
         }
     }
     covered
+}
+
+/// The covers of `back` that rows of `shape`'s table give, and those that its deleted rows gave if the covers tell.
+fn led_to(changed: &Changed, shape: &Shape, back: &Shape) -> Vec<Covers> {
+    let Some(columns) = back.from.get(&shape.table) else {
+        return Vec::new();
+    };
+    let in_row: Option<Vec<usize>> = columns.iter().map(|c| shape.column(c)).collect();
+    let in_covers: Option<Vec<usize>> =
+        columns.iter().map(|c| shape.covers_names.iter().position(|name| name == c)).collect();
+    let rows = changed.rows.iter().filter_map(|row| {
+        in_row.as_ref()?.iter().map(|&i| row[i].clone()).collect::<Option<Covers>>()
+    });
+    let gone = changed.covers.iter().filter_map(|covers| {
+        Some(in_covers.as_ref()?.iter().map(|&i| covers[i].clone()).collect::<Covers>())
+    });
+    rows.chain(gone).collect()
 }

@@ -154,7 +154,9 @@ impl Follower {
     ) -> sqlx::Result<Source> {
         let single = short && (self.cursor.page.is_none() || wants.limit.is_none());
         let covered = page::covered(entries, &self.shapes);
-        let covered_back = page::covered_back(entries, &self.back);
+        let rows = |shape: &Shape| shape.source.clone();
+        let changed = changed(&self.shapes, &covered, rows, connection).await?;
+        let covered_back = page::covered_back(entries, &changed, &self.shapes, &self.back);
         let dirtied = self.dirtied(&covered, &covered_back, single);
         let again = if single { self.pending.first(wants.pending) } else { Pending::default() };
         let mut source = Source {
@@ -164,7 +166,7 @@ impl Follower {
             last: entries.last().map(|last| (last.xid.clone(), last.id)),
             short,
             single,
-            changed: changed(&self.shapes, covered, |s| &s.source, connection).await?,
+            changed,
             back: Vec::new(),
             dirtied,
             again,
@@ -218,7 +220,8 @@ impl Follower {
                 covered.entry(place).or_default().extend(waiting.iter().cloned());
             }
         }
-        source.back = changed(&self.back, covered, |s| &s.target, connection).await?;
+        let own = |shape: &Shape| shape.target.clone();
+        source.back = changed(&self.back, &covered, own, connection).await?;
         Ok(())
     }
 
@@ -271,17 +274,17 @@ pub(super) fn moved(before: &Position, last: Option<Row>, rows: usize, limit: i6
 /// The rows of covers, table by table.
 async fn changed(
     shapes: &[Shape],
-    covered: BTreeMap<usize, BTreeSet<Covers>>,
-    relation: impl Fn(&Shape) -> &Relation,
+    covered: &BTreeMap<usize, BTreeSet<Covers>>,
+    relation: impl Fn(&Shape) -> Relation,
     connection: &mut PgConnection,
 ) -> sqlx::Result<Vec<Changed>> {
     let mut all = Vec::new();
-    for (place, covers) in covered {
+    for (&place, covers) in covered {
         let shape = &shapes[place];
-        let statement = sql::rows_of_covers(relation(shape), &shape.covers);
-        let values = Values::default().covers(&covers, shape.covers.len())?;
+        let statement = sql::rows_of_covers(&relation(shape), &shape.covers);
+        let values = Values::default().covers(covers, shape.covers.len())?;
         let rows = values.fetch_rows(statement, connection).await?;
-        all.push(Changed { shape: place, covers, rows });
+        all.push(Changed { shape: place, covers: covers.clone(), rows });
     }
     Ok(all)
 }

@@ -1,0 +1,148 @@
+//! The way there and back, tried on up to 1,000 rows of every table and rolled back: a row of the monolith that
+//! the service does not give back as it was would be lost by a reverse.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use sqlx::PgConnection;
+
+use crate::{
+    Direction, Mover, Refusal, Result,
+    catalog::{Shape, describe},
+    database::{Database, sqlstate},
+    follower::{
+        inverse::first_difference,
+        rows::{Covers, Row, Values},
+        write::{become_applier, insert},
+    },
+    sql,
+};
+
+const SAMPLE: i64 = 1_000;
+
+/// The monolith's rows of one table.
+struct Sampled {
+    covers: BTreeSet<Covers>,
+    rows: Vec<Row>,
+}
+
+impl Mover {
+    pub(super) async fn trial(&self) -> Result<Vec<Refusal>> {
+        let (monolith, service) = (&self.inner.monolith, &self.inner.service);
+        let there = monolith.follow.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ").await;
+        let mut there = there.map_err(|e| monolith.error(e))?;
+        let mut back = service.write().await?;
+        let forward = self.trial_shapes(Direction::Forward, &mut there, &mut back).await?;
+        let reverse = self.trial_shapes(Direction::Reverse, &mut back, &mut there).await?;
+        let of_monolith = |e| monolith.error(e);
+        let of_service = |e| service.error(e);
+        let samples = samples(&reverse, &mut there).await.map_err(of_monolith)?;
+        become_applier(&mut back).await.map_err(of_service)?;
+        for shape in &forward {
+            let covers = led_to(shape, &reverse, &samples);
+            let rows = rows_of(&shape.source, &shape.covers, &covers, &mut there).await;
+            if let Some(refusal) =
+                carry(shape, &rows.map_err(of_monolith)?, &mut back, service).await?
+            {
+                return Ok(vec![refusal]);
+            }
+        }
+        let mut found = Vec::new();
+        for (shape, sample) in reverse.iter().zip(&samples) {
+            let given = rows_of(&shape.source, &shape.covers, &sample.covers, &mut back).await;
+            if let Some(row) = first_difference(&sample.rows, given.map_err(of_service)?) {
+                let reason = format!(
+                    "row {} does not survive the way to the service and back",
+                    shape.key_of(&row)
+                );
+                found.push(Refusal::new(&shape.table, reason, "mend the projections, or the row"));
+            }
+        }
+        Ok(found)
+    }
+
+    async fn trial_shapes(
+        &self,
+        direction: Direction,
+        source: &mut PgConnection,
+        target: &mut PgConnection,
+    ) -> Result<Vec<Shape>> {
+        let (at_source, at_target) =
+            (self.database(direction.source()), self.database(direction.target()));
+        let mut shapes = Vec::new();
+        for table in self.inner.definition.tables(direction) {
+            let capability = &self.inner.capability;
+            let view = sql::trial_view(capability, &table.table);
+            let create = sql::create_trial_view(capability, &table.table, &table.projection);
+            sqlx::query(create).execute(&mut *source).await.map_err(|e| at_source.error(e))?;
+            let from = describe(source, &view).await.map_err(|e| at_source.error(e))?;
+            let into = describe(target, &sql::table(&table.table))
+                .await
+                .map_err(|e| at_target.error(e))?;
+            shapes.push(Shape::new(table, &view, &from, &into).map_err(crate::Error::Definition)?);
+        }
+        Ok(shapes)
+    }
+}
+
+/// Some rows of each of the monolith's tables, and all that share their covers.
+async fn samples(reverse: &[Shape], connection: &mut PgConnection) -> sqlx::Result<Vec<Sampled>> {
+    let mut all = Vec::new();
+    for shape in reverse {
+        let some = Values::default()
+            .add(SAMPLE)?
+            .fetch_rows(sql::sample(&shape.target), connection)
+            .await?;
+        let covers = some.iter().filter_map(|row| pick(row, &shape.covers)).collect();
+        let rows = rows_of(&shape.target, &shape.covers, &covers, connection).await?;
+        all.push(Sampled { covers, rows });
+    }
+    Ok(all)
+}
+
+fn pick(row: &Row, columns: &[usize]) -> Option<Covers> {
+    columns.iter().map(|&i| row[i].clone()).collect()
+}
+
+/// The covers of a forward table that the sampled rows lead to.
+fn led_to(shape: &Shape, reverse: &[Shape], samples: &[Sampled]) -> BTreeSet<Covers> {
+    let by_table: BTreeMap<&str, (&Shape, &Sampled)> =
+        reverse.iter().zip(samples).map(|(s, sample)| (s.table.as_str(), (s, sample))).collect();
+    let each = shape.from.iter().filter_map(|(table, columns)| {
+        let (from, sample) = by_table.get(table.as_str())?;
+        let columns: Vec<usize> = columns.iter().map(|c| from.column(c)).collect::<Option<_>>()?;
+        Some(sample.rows.iter().filter_map(move |row| pick(row, &columns)))
+    });
+    each.flatten().collect()
+}
+
+async fn rows_of(
+    relation: &sql::Relation,
+    columns: &[usize],
+    covers: &BTreeSet<Covers>,
+    connection: &mut PgConnection,
+) -> sqlx::Result<Vec<Row>> {
+    let values = Values::default().covers(covers, columns.len())?;
+    values.fetch_rows(sql::rows_of_covers(relation, columns), connection).await
+}
+
+async fn carry(
+    shape: &Shape,
+    rows: &[Row],
+    back: &mut PgConnection,
+    service: &Database,
+) -> Result<Option<Refusal>> {
+    match insert(shape, rows, false, back).await {
+        Ok(_) => Ok(None),
+        Err(error)
+            if sqlstate(&error).is_some_and(|s| s.starts_with("22") || s.starts_with("23")) =>
+        {
+            let reason = format!("the service cannot hold a row: {error}");
+            Ok(Some(Refusal::new(
+                &shape.table,
+                reason,
+                "mend the row, the projection or the constraint",
+            )))
+        }
+        Err(error) => Err(service.error(error)),
+    }
+}

@@ -1,0 +1,1 @@
+SELECT isbn, nr, state FROM public.copies

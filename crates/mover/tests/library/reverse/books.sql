@@ -1,0 +1,1 @@
+SELECT isbn, area, number, author_code AS author, title, price, tags FROM public.titles

@@ -1,0 +1,1 @@
+SELECT isbn, nr, state::text AS state FROM public.items

@@ -1,0 +1,1 @@
+SELECT id, isbn, nr, at AT TIME ZONE 'UTC' AS at FROM public.lendings

@@ -1,0 +1,1 @@
+SELECT area, number, label FROM public.places
