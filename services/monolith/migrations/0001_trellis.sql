@@ -81,7 +81,7 @@ CREATE TABLE notification_preferences (
     version  bigint NOT NULL DEFAULT 1
 );
 
--- Bodies carry {name}, {actor} and {task}.
+-- Subjects and bodies carry {name} and {task}.
 CREATE TABLE email_templates (
     name    text PRIMARY KEY,
     subject text NOT NULL,

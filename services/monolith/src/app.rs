@@ -216,8 +216,7 @@ async fn grpc(inside: Inside) -> anyhow::Result<GrpcRouter> {
 /// Applies events while the monolith owns notifications. Group and member are named like the service's,
 /// so that a new owner takes the partitions over at once.
 fn consumer(brokers: &str, owners: &Owners, pool: &PgPool) -> Consumer {
-    let config =
-        ConsumerConfig::new(brokers, "trellis.notifications", "notifications-0", &TOPICS);
+    let config = ConsumerConfig::new(brokers, "trellis.notifications", "notifications-0", &TOPICS);
     let handler = Arc::new(Incoming(notifications::Store::new(pool.clone())));
     Consumer::new(config, owners.clone(), notifications::NAME, Side::Monolith, handler)
 }
@@ -235,13 +234,14 @@ async fn owners(config: &Config) -> anyhow::Result<Owners> {
 async fn prepare(config: &Config, store: &notifications::Store) -> anyhow::Result<()> {
     let migrated = store.is_migrated().await.context("failed to reach the database")?;
     ensure!(migrated, "the database is not migrated: run `monolith migrate` first");
-    if let Some(mode) = config.mail_mode {
-        store.set_mode(mode.into()).await?;
-    }
-    let queued = store.mode().await? == MailMode::Queued;
+    let mode = match config.mail_mode {
+        Some(mode) => mode.into(),
+        None => store.mode().await?,
+    };
     ensure!(
-        config.kafka_brokers.is_some() || !queued,
+        config.kafka_brokers.is_some() || mode == MailMode::Inline,
         "queued mail needs a broker: set KAFKA_BROKERS, or start with --mail-mode inline"
     );
+    store.set_mode(mode).await?;
     Ok(())
 }

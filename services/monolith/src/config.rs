@@ -39,7 +39,7 @@ pub struct Config {
     pub smtp_address: String,
 
     /// Set at start how mail leaves; without it the setting in the database stands. It may be changed
-    /// there while the process runs: UPDATE settings SET mail_mode = 'queued'.
+    /// there while the process runs: `UPDATE settings SET mail_mode = 'queued'`.
     #[arg(long, global = true)]
     pub mail_mode: Option<Mode>,
 
@@ -95,7 +95,10 @@ mod tests {
         Config::command().debug_assert();
         for line in ["m --mail-mode queued serve", "m serve --mail-mode queued"] {
             let config = Config::try_parse_from(line.split(' ')).unwrap();
-            assert_eq!((config.command, config.mail_mode), (Some(Command::Serve), Some(Mode::Queued)));
+            assert_eq!(
+                (config.command, config.mail_mode),
+                (Some(Command::Serve), Some(Mode::Queued))
+            );
         }
     }
 }

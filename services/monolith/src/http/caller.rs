@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use axum::extract::{FromRef, FromRequestParts};
 use ficus_rpc::Error;
-use http::request::Parts;
 use http::header;
+use http::request::Parts;
 
 use super::Ended;
 use crate::modules::auth::Sessions;
@@ -27,7 +27,8 @@ where
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Ended> {
         let token = bearer(parts).ok_or_else(Error::unauthenticated)?;
-        let user_id = Arc::<Sessions>::from_ref(state).person(token).ok_or_else(Error::unauthenticated)?;
+        let user_id =
+            Arc::<Sessions>::from_ref(state).person(token).ok_or_else(Error::unauthenticated)?;
         Ok(Self { user_id, token: token.to_owned() })
     }
 }

@@ -57,7 +57,8 @@ async fn twenty_at_once_are_one_write() {
 async fn a_key_has_at_most_255_characters() {
     let trellis = Trellis::start().await;
     let person = trellis.person().await;
-    let reply = person.post_once(&"k".repeat(256), "/v1/workspaces", json!({"name": "Attic"})).await;
+    let reply =
+        person.post_once(&"k".repeat(256), "/v1/workspaces", json!({"name": "Attic"})).await;
     reply.refused(400, "idempotency_key_too_long");
 }
 

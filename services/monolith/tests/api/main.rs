@@ -5,6 +5,7 @@
 mod auth;
 mod core;
 mod errors;
+mod fence;
 mod harness;
 mod idempotency;
 mod inside;

@@ -12,7 +12,9 @@ async fn every_annotated_rpc_is_routed() {
     for (name, method, path) in DESCRIPTOR_POOL
         .services()
         .flat_map(|service| service.methods().collect::<Vec<_>>())
-        .filter_map(|rpc| binding(&rpc).map(|(method, path)| (rpc.full_name().to_owned(), method, path)))
+        .filter_map(|rpc| {
+            binding(&rpc).map(|(method, path)| (rpc.full_name().to_owned(), method, path))
+        })
     {
         let reply = trellis.send(&method, &path, &[], String::new()).await;
         // Without a session each refuses before it looks for anything.

@@ -18,9 +18,9 @@ pub struct Person {
 /// The address in lower case, so that one person does not sign up twice by accident.
 pub fn email(text: &str) -> Result<String, Error> {
     let email = text.trim().to_lowercase();
-    let plausible = email.split_once('@').is_some_and(|(local, host)| {
-        !local.is_empty() && !host.is_empty() && !host.contains('@')
-    });
+    let plausible = email
+        .split_once('@')
+        .is_some_and(|(local, host)| !local.is_empty() && !host.is_empty() && !host.contains('@'));
     let printable = email.chars().all(|c| !c.is_whitespace() && !c.is_control());
     if plausible && printable && email.len() <= LONGEST_EMAIL {
         Ok(email)
@@ -42,15 +42,13 @@ pub fn name(text: &str) -> Result<&str, Error> {
 /// Holds for passwords that may be chosen: 15 to 256 characters of any sort.
 pub fn new_password(text: &str) -> Result<(), Error> {
     match text.chars().count() {
-        ..SHORTEST_PASSWORD => Err(Error::unprocessable(
-            "password_too_short",
-            "a password has at least 15 characters",
-        )),
+        ..SHORTEST_PASSWORD => {
+            Err(Error::unprocessable("password_too_short", "a password has at least 15 characters"))
+        }
         SHORTEST_PASSWORD..=LONGEST_PASSWORD => Ok(()),
-        _ => Err(Error::unprocessable(
-            "password_too_long",
-            "a password has at most 256 characters",
-        )),
+        _ => {
+            Err(Error::unprocessable("password_too_long", "a password has at most 256 characters"))
+        }
     }
 }
 
@@ -74,8 +72,12 @@ mod tests {
     #[test]
     fn a_password_is_counted_in_characters() {
         assert!(new_password("fünfzehn Zeichen").is_ok());
-        assert!(new_password("ü".repeat(14).as_str()).is_err_and(|e| e.code == "password_too_short"));
-        assert!(new_password("ü".repeat(257).as_str()).is_err_and(|e| e.code == "password_too_long"));
+        assert!(
+            new_password("ü".repeat(14).as_str()).is_err_and(|e| e.code == "password_too_short")
+        );
+        assert!(
+            new_password("ü".repeat(257).as_str()).is_err_and(|e| e.code == "password_too_long")
+        );
     }
 
     #[test]

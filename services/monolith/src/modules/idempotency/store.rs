@@ -114,7 +114,9 @@ macro_rules! keys_in {
                 request_hash: &[u8],
             ) -> sqlx::Result<bool> {
                 let inserted = sqlx::query!(
-                    "INSERT INTO " + $table + " (scope, key, request_hash, answer)
+                    "INSERT INTO "
+                        + $table
+                        + " (scope, key, request_hash, answer)
                      VALUES ($1, $2, $3, '')
                      ON CONFLICT DO NOTHING",
                     scope,
@@ -175,7 +177,9 @@ async fn claim(
     match capability {
         Capability::Auth => auth_keys::claim(conn, scope, key, request_hash).await,
         Capability::Core => core_keys::claim(conn, scope, key, request_hash).await,
-        Capability::Notifications => notifications_keys::claim(conn, scope, key, request_hash).await,
+        Capability::Notifications => {
+            notifications_keys::claim(conn, scope, key, request_hash).await
+        }
     }
 }
 

@@ -47,7 +47,8 @@ impl Courier {
     /// Why it was not sent, in words for the delivery log.
     async fn send(&self, claim: &Claim) -> Result<(), String> {
         let persons = self.directory.look_up(&[claim.user_id]).await;
-        let person = persons.map_err(|error| format!("the directory is away: {}", error.code))?.pop();
+        let person =
+            persons.map_err(|error| format!("the directory is away: {}", error.code))?.pop();
         let person = person.ok_or("the person is gone")?;
         self.smtp.send(Letter::write(claim, person)).await
     }

@@ -39,7 +39,11 @@ impl Handler for Incoming {
         store::park(tx, &event.topic, &event.key, event.id, reason).await
     }
 
-    async fn apply(&self, tx: &mut Transaction, event: &Event) -> std::result::Result<(), ApplyError> {
+    async fn apply(
+        &self,
+        tx: &mut Transaction,
+        event: &Event,
+    ) -> std::result::Result<(), ApplyError> {
         if let Some(notice) = news(event)?.and_then(|news| news.notice()) {
             store::tell(tx, &notice, false).await?;
         }

@@ -50,7 +50,10 @@ impl Mailer {
         let guard = Arc::new(guard);
         let limit = i64::try_from(places.available_permits() + 1).unwrap_or(1);
         let claims = self.store.claim(limit).await.unwrap_or_else(|error| {
-            tracing::warn!(%error, "failed to claim mails");
+            match ficus_pg::fenced(&error) {
+                Some(fenced) => tracing::info!(epoch = fenced.epoch, "the fence is shut"),
+                None => tracing::warn!(%error, "failed to claim mails"),
+            }
             Vec::new()
         });
         let begun = claims.len();

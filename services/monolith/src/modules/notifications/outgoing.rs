@@ -30,11 +30,20 @@ impl Outgoing {
                 self.append(conn, about, "trellis.events.v1.TaskAssigned", &message).await
             }
             News::CommentCreated {
-                comment_id, task_id, workspace_id, author_id, ref mentioned, version
+                comment_id,
+                task_id,
+                workspace_id,
+                author_id,
+                ref mentioned,
+                version,
             } => {
                 let mentioned_user_ids = mentioned.clone();
                 let message = CommentCreated {
-                    comment_id, task_id, workspace_id, author_id, mentioned_user_ids
+                    comment_id,
+                    task_id,
+                    workspace_id,
+                    author_id,
+                    mentioned_user_ids,
                 };
                 let about = About { capability: "core", key: format!("task-{task_id}"), version };
                 self.append(conn, about, "trellis.events.v1.CommentCreated", &message).await
@@ -44,13 +53,13 @@ impl Outgoing {
 
     /// The mail server took the mail, whose row is at `version` now.
     pub async fn delivered(self, conn: &mut Conn, mail: Mail) -> Result<()> {
-        let message = MailDelivered { mail_id: mail.mail_id, user_id: mail.user_id };
+        let message = MailDelivered { mail_id: mail.id, user_id: mail.user_id };
         self.append(conn, mail.about(), "trellis.events.v1.MailDelivered", &message).await
     }
 
     /// The mail was given up.
     pub async fn bounced(self, conn: &mut Conn, mail: Mail) -> Result<()> {
-        let message = MailBounced { mail_id: mail.mail_id, user_id: mail.user_id };
+        let message = MailBounced { mail_id: mail.id, user_id: mail.user_id };
         self.append(conn, mail.about(), "trellis.events.v1.MailBounced", &message).await
     }
 
@@ -94,14 +103,14 @@ struct About {
 /// A mail that an event is about.
 #[derive(Clone, Copy, Debug)]
 pub struct Mail {
-    pub mail_id: i64,
+    pub id: i64,
     pub user_id: i64,
     pub version: i64,
 }
 
 impl Mail {
     fn about(self) -> About {
-        let key = format!("mail-{}", self.mail_id);
+        let key = format!("mail-{}", self.id);
         About { capability: super::NAME, key, version: self.version }
     }
 }

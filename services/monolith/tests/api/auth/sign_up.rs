@@ -25,8 +25,7 @@ async fn a_person_gets_a_workspace_of_their_own() {
 async fn an_address_signs_up_once_however_it_is_written() {
     let trellis = Trellis::start().await;
     trellis.person().await;
-    let body =
-        json!({"email": " PERSON-0@example.org", "name": "Other", "password": PASSWORD});
+    let body = json!({"email": " PERSON-0@example.org", "name": "Other", "password": PASSWORD});
     trellis.post("/v1/sign-up", body).await.refused(409, "email_taken");
 }
 

@@ -24,8 +24,13 @@ impl MailServer {
         let smtp = address.to_string();
         let http = free_address().to_string();
         let arguments = [
-            "sandbox", "--smtp-listen", &smtp, "--http-listen", &http,
-            "--mail-file", file.to_str().unwrap(),
+            "sandbox",
+            "--smtp-listen",
+            &smtp,
+            "--http-listen",
+            &http,
+            "--mail-file",
+            file.to_str().unwrap(),
         ];
         let config = Config::try_parse_from(arguments).unwrap();
         let shutdown = Shutdown::new();

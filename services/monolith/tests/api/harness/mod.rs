@@ -56,11 +56,17 @@ impl Trellis {
         let mail = MailServer::start().await;
         let smtp = mail.address.to_string();
         let always = [
-            "monolith", "--listen", "127.0.0.1:0", "--internal-listen", "127.0.0.1:0",
-            "--database-url", database.url(), "--smtp-address", &smtp,
+            "monolith",
+            "--listen",
+            "127.0.0.1:0",
+            "--internal-listen",
+            "127.0.0.1:0",
+            "--database-url",
+            database.url(),
+            "--smtp-address",
+            &smtp,
         ];
-        let mut config =
-            Config::try_parse_from(always.iter().chain(arguments).copied()).unwrap();
+        let mut config = Config::try_parse_from(always.iter().chain(arguments).copied()).unwrap();
         config.control_database_url = None;
         config.kafka_brokers = config.kafka_brokers.filter(|_| arguments.contains(&"queued"));
         let server = Server::bind(&config).await.unwrap();

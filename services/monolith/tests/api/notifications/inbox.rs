@@ -27,8 +27,7 @@ async fn a_welcome_waits_for_whoever_signs_up() {
 #[tokio::test]
 async fn a_mention_tells_members_and_not_the_author_or_strangers() {
     let trellis = Trellis::start().await;
-    let (ada, bob, eve) =
-        (trellis.person().await, trellis.person().await, trellis.person().await);
+    let (ada, bob, eve) = (trellis.person().await, trellis.person().await, trellis.person().await);
     ada.invites(&bob).await;
     let task = ada.task(ada.project().await).await;
     let body = format!("@{} @{} @{} @{}", bob.id, ada.id, eve.id, bob.id);

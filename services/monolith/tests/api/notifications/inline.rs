@@ -17,8 +17,7 @@ async fn the_mail_has_left_when_the_answer_comes() {
 #[tokio::test]
 async fn everybody_whom_a_comment_mentions_gets_a_mail() {
     let trellis = Trellis::start().await;
-    let (ada, bob, eve) =
-        (trellis.person().await, trellis.person().await, trellis.person().await);
+    let (ada, bob, eve) = (trellis.person().await, trellis.person().await, trellis.person().await);
     ada.invites(&bob).await;
     ada.invites(&eve).await;
     let task = ada.task(ada.project().await).await;
@@ -39,8 +38,10 @@ async fn a_sign_up_outlives_a_dead_mail_server_and_the_mail_is_tried_again() {
     assert_eq!(mail["state"], "DELIVERY_STATE_QUEUED", "{mail}");
     assert_eq!(mail["attempts"], 1);
     assert_ne!(mail["last_error"], "");
-    trellis_testkit::wait_until("a second attempt", std::time::Duration::from_secs(5), async || {
-        person.get("/v1/deliveries").await.ok()["deliveries"][0]["attempts"] == 2
-    })
+    trellis_testkit::wait_until(
+        "a second attempt",
+        std::time::Duration::from_secs(5),
+        async || person.get("/v1/deliveries").await.ok()["deliveries"][0]["attempts"] == 2,
+    )
     .await;
 }

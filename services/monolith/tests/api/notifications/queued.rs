@@ -76,10 +76,14 @@ async fn the_mode_is_changed_while_trellis_runs() {
     let trellis = Trellis::start_queued().await;
     let person = trellis.person().await;
     sqlx::query("UPDATE settings SET mail_mode = 'inline'").execute(&trellis.pool).await.unwrap();
-    trellis_testkit::wait_until("mail leaves inline", std::time::Duration::from_secs(5), async || {
-        let person = trellis.person().await;
-        trellis.mail.mails_to(&person.email).len() == 1
-    })
+    trellis_testkit::wait_until(
+        "mail leaves inline",
+        std::time::Duration::from_secs(5),
+        async || {
+            let person = trellis.person().await;
+            trellis.mail.mails_to(&person.email).len() == 1
+        },
+    )
     .await;
     assert!(trellis.mail.mails_to(&person.email).is_empty());
 }

@@ -3,9 +3,7 @@
 
 use axum::extract::State;
 use ficus_rpc::{Error, Kind};
-use trellis_contracts::auth::v1::{
-    SignInRequest, SignInResponse, SignOutRequest, SignOutResponse,
-};
+use trellis_contracts::auth::v1::{SignInRequest, SignInResponse, SignOutRequest, SignOutResponse};
 
 use crate::http::{Answer, Caller, Contract, Ended};
 use crate::modules::auth::{Auth, domain};

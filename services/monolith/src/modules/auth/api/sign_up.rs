@@ -47,12 +47,7 @@ fn attempt(key: &Key, request: &SignUpRequest) -> Attempt {
 }
 
 /// Answers a repeated sign-up like the first, if the password is the same.
-async fn replay(
-    auth: &Auth,
-    key: &Key,
-    password: String,
-    first: &Answer,
-) -> Result<Answer, Ended> {
+async fn replay(auth: &Auth, key: &Key, password: String, first: &Answer) -> Result<Answer, Ended> {
     let kept: SignUpResponse = json::decode(first.as_bytes())?;
     let stored = auth.store.password_hash(kept.user_id).await?;
     if !auth.passwords.verify(password, stored).await? {

@@ -31,10 +31,7 @@ pub struct Credentials {
 }
 
 /// The person, a workspace and their ownership of it; nothing if the address is taken.
-pub async fn sign_up(
-    conn: &mut PgConnection,
-    user: NewUser<'_>,
-) -> sqlx::Result<Option<SignedUp>> {
+pub async fn sign_up(conn: &mut PgConnection, user: NewUser<'_>) -> sqlx::Result<Option<SignedUp>> {
     sqlx::query_as!(
         SignedUp,
         r#"

@@ -23,8 +23,7 @@ pub async fn create(
     let name = domain::title(&request.name)?;
     let attempt = Attempt::by(caller.user_id, CREATE, key, &request);
     let mut write = core.writes.begin(attempt).await?;
-    let project =
-        create_project(&mut write, caller.user_id, request.workspace_id, name).await?;
+    let project = create_project(&mut write, caller.user_id, request.workspace_id, name).await?;
     write.answer(&message(project.ok_or_else(not_found)?)).await
 }
 

@@ -3,15 +3,15 @@
 use axum::extract::State as Module;
 use ficus_rpc::Error;
 use trellis_contracts::core::v1::{
-    self as wire, CreateTaskRequest, GetTaskRequest, ListTasksRequest, ListTasksResponse, TaskState,
-    UpdateTaskRequest,
+    self as wire, CreateTaskRequest, GetTaskRequest, ListTasksRequest, ListTasksResponse,
+    TaskState, UpdateTaskRequest,
 };
 
 use super::not_found;
 use crate::http::{Answer, Caller, Contract, Ended, Page, timestamp};
+use crate::modules::core::Core;
 use crate::modules::core::domain::{self, State, Task};
 use crate::modules::core::store::{NewTask, change_task, create_task, place, task_for_update};
-use crate::modules::core::Core;
 use crate::modules::idempotency::{Attempt, Key, Write};
 use crate::modules::notifications::{Mails, News};
 

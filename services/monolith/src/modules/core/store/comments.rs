@@ -128,7 +128,13 @@ impl Store {
         }
         let comments = found.into_iter().filter_map(|row| {
             let (id, author_id) = (row.id?, row.author_id?);
-            Some(CommentRow { id, task_id, author_id, body: row.body?, created_at: row.created_at? })
+            Some(CommentRow {
+                id,
+                task_id,
+                author_id,
+                body: row.body?,
+                created_at: row.created_at?,
+            })
         });
         Ok(Some(comments.collect()))
     }

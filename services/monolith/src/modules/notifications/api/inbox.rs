@@ -58,9 +58,9 @@ pub async fn mark_all_read(
     State(module): State<Notifications>,
     caller: Caller,
     key: Key,
-    Contract(request): Contract<MarkAllReadRequest>,
+    Contract(MarkAllReadRequest {}): Contract<MarkAllReadRequest>,
 ) -> Result<Answer, Ended> {
-    let attempt = Attempt::by(caller.user_id, MARK_ALL_READ, key, &request);
+    let attempt = Attempt::by(caller.user_id, MARK_ALL_READ, key, &MarkAllReadRequest {});
     let mut write = module.writes.begin(attempt).await?;
     let marked = store::mark_all_read(&mut write, caller.user_id).await?;
     write.answer(&MarkAllReadResponse { marked }).await

@@ -47,17 +47,24 @@ impl News {
                 comment_id: None,
                 cause: "sign-up".to_owned(),
             },
-            Self::TaskAssigned { task_id, workspace_id, actor_id, assignee_id, version } => Notice {
-                user_ids: vec![assignee_id],
-                kind: Kind::Assignment,
-                workspace_id,
-                actor_id: Some(actor_id),
-                task_id: Some(task_id),
-                comment_id: None,
-                cause: format!("task-{task_id}-v{version}"),
-            },
+            Self::TaskAssigned { task_id, workspace_id, actor_id, assignee_id, version } => {
+                Notice {
+                    user_ids: vec![assignee_id],
+                    kind: Kind::Assignment,
+                    workspace_id,
+                    actor_id: Some(actor_id),
+                    task_id: Some(task_id),
+                    comment_id: None,
+                    cause: format!("task-{task_id}-v{version}"),
+                }
+            }
             Self::CommentCreated {
-                comment_id, task_id, workspace_id, author_id, ref mentioned, ..
+                comment_id,
+                task_id,
+                workspace_id,
+                author_id,
+                ref mentioned,
+                ..
             } => Notice {
                 user_ids: mentioned.clone(),
                 kind: Kind::Mention,

@@ -146,5 +146,5 @@ impl Store {
 }
 
 fn mail(claim: &Claim, version: i64) -> Mail {
-    Mail { mail_id: claim.mail_id, user_id: claim.user_id, version }
+    Mail { id: claim.mail_id, user_id: claim.user_id, version }
 }
