@@ -124,8 +124,9 @@ impl Mailer {
 }
 
 fn log(error: &store::Error, what: &str) {
-    match ficus_pg::fenced(error) {
-        Some(fenced) => tracing::info!(epoch = fenced.epoch, "{what}: the fence is shut"),
-        None => tracing::warn!(%error, "{what}"),
+    if let Some(fenced) = ficus_pg::fenced(error) {
+        tracing::info!(epoch = fenced.epoch, "{what}: the fence is shut");
+    } else {
+        tracing::warn!(%error, "{what}");
     }
 }

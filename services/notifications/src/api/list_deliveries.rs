@@ -14,6 +14,6 @@ pub async fn run(
     let page = Page::asked(call.message.page_size, &call.message.page_token)?;
     let rows = store::deliveries::list(&pool, call.user_id, page).await?;
     let (rows, next_page_token) = page.cut(rows, |delivery| delivery.id);
-    let deliveries = rows.into_iter().map(wire::delivery).collect();
+    let deliveries = rows.iter().map(wire::delivery).collect();
     Ok(Response::new(ListDeliveriesResponse { deliveries, next_page_token }))
 }

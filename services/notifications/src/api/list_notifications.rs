@@ -14,6 +14,6 @@ pub async fn run(
     let page = Page::asked(call.message.page_size, &call.message.page_token)?;
     let rows = store::inbox::list(&pool, call.user_id, page, call.message.unread_only).await?;
     let (rows, next_page_token) = page.cut(rows, |notification| notification.id);
-    let notifications = rows.into_iter().map(wire::notification).collect();
+    let notifications = rows.iter().map(wire::notification).collect();
     Ok(Response::new(ListNotificationsResponse { notifications, next_page_token }))
 }

@@ -20,5 +20,5 @@ pub async fn run(
     let notification = store::inbox::mark_read(&mut write.tx, call.user_id, id)
         .await?
         .ok_or_else(|| Refusal::not_found("not_found", "there is no such notification"))?;
-    write.answer(wire::notification(notification)).await
+    write.answer(wire::notification(&notification)).await
 }

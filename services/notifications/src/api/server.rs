@@ -44,7 +44,7 @@ impl Server {
         R: Future<Output = Result<Response<A>, Error>>,
     {
         let pool = self.pool.clone();
-        answer(&self.entrance, method, request, |call| run(pool, call)).await
+        Box::pin(answer(&self.entrance, method, request, |call| run(pool, call))).await
     }
 }
 

@@ -10,7 +10,7 @@ use crate::domain::mail::{Delivery, State};
 use crate::domain::notification::Notification;
 use crate::domain::preferences::{Preferences, Setting};
 
-pub fn notification(from: Notification) -> v1::Notification {
+pub fn notification(from: &Notification) -> v1::Notification {
     v1::Notification {
         id: from.id,
         kind: kind(from.kind).into(),
@@ -23,13 +23,13 @@ pub fn notification(from: Notification) -> v1::Notification {
     }
 }
 
-pub fn delivery(from: Delivery) -> v1::Delivery {
+pub fn delivery(from: &Delivery) -> v1::Delivery {
     v1::Delivery {
         id: from.id,
         kind: from.kind.map_or(v1::Kind::Unspecified, kind).into(),
         state: state(from.state).into(),
         attempts: from.attempts,
-        last_error: from.last_error.unwrap_or_default(),
+        last_error: from.last_error.clone().unwrap_or_default(),
         created_at: Some(timestamp(from.created_at)),
         sent_at: from.sent_at.map(timestamp),
     }

@@ -42,8 +42,13 @@ impl Monolith {
         let mut program = Program::start(binary("monolith"), arguments, [("RUST_LOG", "warn")]);
         program.healthy(address).await;
         let pool = database.pool().await;
-        let _databases = [database, control];
-        Self { pool, address, token: OnceCell::new(), _program: program, _databases }
+        Self {
+            pool,
+            address,
+            token: OnceCell::new(),
+            _program: program,
+            _databases: [database, control],
+        }
     }
 
     /// Signs the first person up, who makes every later request.
