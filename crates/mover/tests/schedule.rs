@@ -124,10 +124,10 @@ fn service_write(rng: &mut StdRng) -> String {
         ),
         5 => format!("DELETE FROM people WHERE code = '{author}'"),
         6 | 7 => format!(
-            "INSERT INTO titles SELECT '{isbn}', '{area}', {number}, code, name, 'title {n}', 0.25, '{{}}' FROM people WHERE code = '{author}'"
+            "INSERT INTO titles SELECT '{isbn}', '{area}', {number}, code, name, 'title {n}', 0.25, '{{}}' FROM people WHERE code = '{author}' FOR SHARE"
         ),
         8 => format!(
-            "UPDATE titles SET author_code = p.code, author_name = p.name FROM people AS p WHERE isbn = '{isbn}' AND p.code = '{author2}'"
+            "UPDATE titles SET (author_code, author_name) = (SELECT code, name FROM people WHERE code = '{author2}' FOR SHARE) WHERE isbn = '{isbn}'"
         ),
         9 => format!("UPDATE titles SET isbn = '{isbn2}', title = 'other' WHERE isbn = '{isbn}'"),
         10 => format!("DELETE FROM titles WHERE isbn = '{isbn}'"),
@@ -180,7 +180,7 @@ async fn step(
         Some(current) => current,
         None => library.follower(direction).await,
     };
-    current.page_at_most(rng.random_range(1..40));
+    current.page_at_most([3, 30, 300][rng.random_range(0..3)]);
     let budget = Budget { chunks: rng.random_range(0..3) };
     if rng.random_bool(0.25) {
         tally.crashes += 1;

@@ -1,5 +1,5 @@
 //! A library's two databases on two real servers, and ways to write, compare and crash.
-#![expect(clippy::unwrap_used, reason = "tests")]
+#![allow(dead_code, reason = "each test file uses a part")]
 
 use std::{
     path::Path,

@@ -1,0 +1,179 @@
+//! The fence and the steps around it.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod support;
+
+use ficus_mover::{Budget, Direction, Error, FenceState, Side};
+use ficus_pg::{Fenced, fenced};
+use support::{CAPABILITY, Library, follow_until_verified, run};
+
+fn refusal(result: sqlx::Result<u64>) -> Fenced {
+    fenced(&result.unwrap_err()).expect("ZF001")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shut_side_refuses_every_write_and_counts_it() {
+    let library = Library::installed("refuses").await;
+    let mut owner = library.connect(Side::Monolith).await;
+    let mut other = library.connect(Side::Service).await;
+    run(&mut owner, "INSERT INTO authors VALUES ('a', 'A')").await.unwrap();
+    let refused = Fenced { capability: CAPABILITY.to_owned(), epoch: 1 };
+    assert_eq!(refusal(run(&mut other, "INSERT INTO people VALUES ('a', 'A')").await), refused);
+
+    // An old snapshot does not walk past the fence.
+    let mut old = library.connect(Side::Monolith).await;
+    run(&mut old, "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT * FROM authors").await.unwrap();
+    library.mover.fence(Side::Monolith, library.attempt).await.unwrap();
+    assert_eq!(library.mover.fence_state(Side::Monolith).await.unwrap(), FenceState::Shut);
+    assert_eq!(refusal(run(&mut old, "UPDATE authors SET name = 'late'").await), refused);
+    run(&mut old, "ROLLBACK").await.unwrap();
+
+    let before = library.mover.refused(Side::Monolith).await.unwrap();
+    for write in [
+        "UPDATE authors SET name = 'x' WHERE false",
+        "DELETE FROM books",
+        "TRUNCATE loans",
+        "SET session_replication_role = replica; DELETE FROM authors",
+    ] {
+        assert_eq!(refusal(run(&mut owner, write).await), refused, "{write}");
+    }
+    assert_eq!(library.mover.refused(Side::Monolith).await.unwrap(), before + 4);
+
+    library.mover.unfence(Side::Monolith, library.attempt).await.unwrap();
+    run(&mut owner, "RESET session_replication_role; UPDATE authors SET name = 'again'")
+        .await
+        .unwrap();
+    library.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn writers_in_the_opposite_order_do_not_deadlock_the_fence() {
+    let library = Library::installed("order").await;
+    let mut setup = library.connect(Side::Monolith).await;
+    run(&mut setup, "INSERT INTO authors VALUES ('a', 'A'), ('b', 'B'); INSERT INTO shelves VALUES ('x', 1, 'l')")
+        .await
+        .unwrap();
+    let mut writers = Vec::new();
+    for order in [
+        ["authors SET name = 'n'", "shelves SET label = 'm'"],
+        ["shelves SET label = 'k'", "authors SET name = 'o'"],
+    ] {
+        for _ in 0..4 {
+            let mut session = library.connect(Side::Monolith).await;
+            writers.push(tokio::spawn(async move {
+                loop {
+                    run(&mut session, "BEGIN").await.unwrap();
+                    for update in order {
+                        if let Err(error) = run(&mut session, format!("UPDATE {update}")).await {
+                            if fenced(&error).is_some() {
+                                return;
+                            }
+                            break;
+                        }
+                    }
+                    run(&mut session, "COMMIT").await.unwrap();
+                }
+            }));
+        }
+    }
+    for writer in &writers {
+        assert!(!writer.is_finished());
+    }
+    // The controller tries a switch that aborts up to three times.
+    for tries in 1.. {
+        match library.mover.fence(Side::Monolith, library.attempt).await {
+            Ok(()) => break,
+            Err(Error::LockTimeout { .. }) if tries < 3 => {
+                library.mover.unfence(Side::Monolith, library.attempt).await.unwrap();
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+    for writer in writers {
+        writer.await.unwrap();
+    }
+    library.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_attempt_that_is_over_can_neither_shut_nor_open() {
+    let mut library = Library::installed("stale").await;
+    let stale = library.attempt;
+    let prepared = library.mover.prepare_opening(Direction::Forward, stale).await.unwrap();
+    library.raise().await;
+    assert!(prepared.commit().await.is_err(), "the session of the old attempt was ended");
+    assert_eq!(library.mover.fence_state(Side::Service).await.unwrap(), FenceState::Shut);
+
+    let is_stale = |result: Result<(), Error>| {
+        assert!(matches!(result, Err(Error::StaleAttempt { .. })), "{result:?}");
+    };
+    let mover = library.mover.clone();
+    is_stale(mover.fence(Side::Monolith, stale).await);
+    is_stale(mover.unfence(Side::Service, stale).await);
+    is_stale(mover.store_reverse_cursor(Direction::Forward, stale, 2).await);
+    is_stale(mover.prepare_opening(Direction::Forward, stale).await.map(drop));
+    is_stale(mover.raise_token(Side::Service, stale, 1).await);
+    is_stale(mover.empty_target(stale).await);
+    let mut follower = library.follower(Direction::Forward).await;
+    is_stale(follower.drain(stale).await.map(drop));
+    assert_eq!(mover.fence_state(Side::Monolith).await.unwrap(), FenceState::Open);
+    assert_eq!(mover.fence_state(Side::Service).await.unwrap(), FenceState::Shut);
+    library.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_follower_that_wakes_after_the_switch_writes_nothing() {
+    let mut library = Library::installed("lost").await;
+    let mut owner = library.connect(Side::Monolith).await;
+    let mut follower = library.follower(Direction::Forward).await;
+    follow_until_verified(&mut follower).await;
+    // It has the cursor in hand and something to write; meanwhile another drains and the service takes over.
+    run(&mut owner, "INSERT INTO authors VALUES ('a', 'of the monolith')").await.unwrap();
+    library.switch(Direction::Forward).await;
+    let mut service = library.connect(Side::Service).await;
+    run(&mut service, "UPDATE people SET name = 'of the service'").await.unwrap();
+    let late = follower.round(Budget { chunks: 1 }).await;
+    if let Ok(round) = &late {
+        assert_eq!(round.dirty, 0, "{round:?}");
+    }
+    let late = follower.verify_again().await;
+    assert!(matches!(late, Err(Error::LostCursor { .. })), "{late:?}");
+    assert!(matches!(
+        library.mover.follower(Direction::Forward, 1).await,
+        Err(Error::LostCursor { .. })
+    ));
+    let mut reverse = library.follower(Direction::Reverse).await;
+    follow_until_verified(&mut reverse).await;
+    library.assert_equal(Direction::Reverse).await;
+    let name: String =
+        sqlx::query_scalar("SELECT name FROM authors").fetch_one(&mut owner).await.unwrap();
+    assert_eq!(name, "of the service");
+    library.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_aborted_switch_leaves_everything_as_it_was() {
+    let mut library = Library::installed("abort").await;
+    let mut owner = library.connect(Side::Monolith).await;
+    run(&mut owner, "INSERT INTO loans (isbn) VALUES ('x')").await.unwrap();
+    let mut follower = library.follower(Direction::Forward).await;
+    follow_until_verified(&mut follower).await;
+    assert_eq!(library.mover.preflight(Direction::Forward).await.unwrap(), vec![]);
+    let (mover, attempt) = (library.mover.clone(), library.attempt);
+    mover.fence(Side::Monolith, attempt).await.unwrap();
+    follower.drain(attempt).await.unwrap();
+    mover.store_reverse_cursor(Direction::Forward, attempt, 2).await.unwrap();
+    mover.prepare_opening(Direction::Forward, attempt).await.unwrap().rollback().await.unwrap();
+    mover.unfence(Side::Monolith, attempt).await.unwrap();
+    run(&mut owner, "INSERT INTO loans (isbn) VALUES ('y')").await.unwrap();
+    follow_until_verified(&mut follower).await;
+    library.assert_equal(Direction::Forward).await;
+    library.switch(Direction::Forward).await;
+    let mut service = library.connect(Side::Service).await;
+    let id: i64 = sqlx::query_scalar("INSERT INTO lendings (isbn) VALUES ('z') RETURNING id")
+        .fetch_one(&mut service)
+        .await
+        .unwrap();
+    assert!(id > 100, "{id}");
+    library.close().await;
+}

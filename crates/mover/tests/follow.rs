@@ -1,0 +1,169 @@
+//! What a follower must not miss, must not write and must not pass over in silence.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod support;
+
+use ficus_mover::{Budget, Direction, Error, Side};
+use support::{Library, follow_until_verified, run};
+
+const BUDGET: Budget = Budget { chunks: 1 };
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_low_id_that_commits_late_is_not_skipped() {
+    let library = Library::installed("late").await;
+    let mut follower = library.follower(Direction::Forward).await;
+    let mut early = library.connect(Side::Monolith).await;
+    run(&mut early, "BEGIN; INSERT INTO authors VALUES ('early', 'E')").await.unwrap();
+    let mut late = library.connect(Side::Monolith).await;
+    for n in 0..20 {
+        run(&mut late, format!("INSERT INTO authors VALUES ('late{n}', 'L')")).await.unwrap();
+        follower.page_at_most(2);
+        follower.round(BUDGET).await.unwrap();
+    }
+    follow_until_verified(&mut follower).await;
+    run(&mut early, "INSERT INTO authors VALUES ('early2', 'E'); COMMIT").await.unwrap();
+    let mut taken = 0;
+    for _ in 0..3 {
+        taken += follower.round(BUDGET).await.unwrap().dirty;
+    }
+    assert_eq!(taken, 2);
+    library.assert_equal(Direction::Forward).await;
+    library.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_value_that_changed_hands_across_two_pages_is_carried_in_one() {
+    let library = Library::installed("hands").await;
+    let mut owner = library.connect(Side::Monolith).await;
+    run(
+        &mut owner,
+        "INSERT INTO shelves SELECT 'a', n, 'label ' || n FROM generate_series(1, 9) AS n",
+    )
+    .await
+    .unwrap();
+    let mut follower = library.follower(Direction::Forward).await;
+    follow_until_verified(&mut follower).await;
+    run(&mut owner, "UPDATE shelves SET label = 'aside' WHERE number = 1").await.unwrap();
+    for n in 2..10 {
+        run(&mut owner, format!("UPDATE shelves SET label = 'label {}' WHERE number = {n}", n - 1))
+            .await
+            .unwrap();
+    }
+    // The last entry of the chain comes last, so that a page without it holds a label twice.
+    run(&mut owner, "UPDATE shelves SET label = 'label 9' WHERE number = 1").await.unwrap();
+    run(&mut owner, "DELETE FROM shelves WHERE number = 5; UPDATE shelves SET label = 'label 4' WHERE number = 1").await.unwrap();
+    follower.page_at_most(2);
+    follow_until_verified(&mut follower).await;
+    library.assert_equal(Direction::Forward).await;
+    library.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_only_the_target_has_or_has_otherwise_is_found() {
+    let library = Library::installed("diff").await;
+    let mut owner = library.connect(Side::Monolith).await;
+    run(&mut owner, "INSERT INTO authors SELECT 'a' || n, 'name' FROM generate_series(1, 50) AS n")
+        .await
+        .unwrap();
+    let mut follower = library.follower(Direction::Forward).await;
+    follow_until_verified(&mut follower).await;
+    assert_eq!(follower.verdict().rows_differing, 0);
+    let mut target = library.connect(Side::Service).await;
+    run(
+        &mut target,
+        "SET ficus.applier = 'on'; UPDATE people SET name = 'wrong' WHERE code = 'a7';
+        INSERT INTO people VALUES ('extra', 'E'); DELETE FROM people WHERE code = 'a9'",
+    )
+    .await
+    .unwrap();
+    follower.verify_again().await.unwrap();
+    follow_until_verified(&mut follower).await;
+    let verdict = follower.verdict();
+    assert_eq!(verdict.rows_differing, 2, "{verdict:?}");
+    assert_eq!(verdict.differing[..2], ["people a7".to_owned(), "people a9".to_owned()]);
+    assert!(!library.mover.preflight(Direction::Forward).await.unwrap().is_empty());
+
+    run(&mut target, "INSERT INTO people VALUES ('a9', 'name'); UPDATE people SET name = 'name'")
+        .await
+        .unwrap();
+    follower.verify_again().await.unwrap();
+    follow_until_verified(&mut follower).await;
+    assert_eq!(follower.verdict().differing, ["people: 1 rows more than the source"]);
+    // A key that is dirtied is compared again, with what only the target has.
+    run(&mut owner, "INSERT INTO authors VALUES ('extra', 'E')").await.unwrap();
+    follow_until_verified(&mut follower).await;
+    follower.verify_again().await.unwrap();
+    follow_until_verified(&mut follower).await;
+    assert_eq!(follower.verdict().rows_differing, 0);
+    library.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_the_target_cannot_hold_stops_the_follower_and_is_named() {
+    let library = Library::installed("holds").await;
+    let mut owner = library.connect(Side::Monolith).await;
+    let mut follower = library.follower(Direction::Forward).await;
+    follow_until_verified(&mut follower).await;
+    run(&mut owner, "INSERT INTO copies VALUES ('x', 1, 'in'), ('x', 2, 'stolen')").await.unwrap();
+    let stopped = follower.round(BUDGET).await.unwrap_err();
+    let Error::Row { table, key, .. } = &stopped else { panic!("{stopped}") };
+    assert_eq!((table.as_str(), key.as_str()), ("items", "x,2"));
+    run(&mut owner, "UPDATE copies SET state = 'lost' WHERE nr = 2").await.unwrap();
+    follow_until_verified(&mut library.follower(Direction::Forward).await).await;
+    library.assert_equal(Direction::Forward).await;
+    library.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copied_column_left_stale_is_irreversible_until_it_is_mended() {
+    let mut library = Library::installed("irreversible").await;
+    let mut owner = library.connect(Side::Monolith).await;
+    run(
+        &mut owner,
+        "INSERT INTO authors VALUES ('a', 'A'); INSERT INTO shelves VALUES ('s', 1, 'l');
+        INSERT INTO books VALUES ('i', 's', 1, 'a', 'T')",
+    )
+    .await
+    .unwrap();
+    follow_until_verified(&mut library.follower(Direction::Forward).await).await;
+    library.switch(Direction::Forward).await;
+    let mut reverse = library.follower(Direction::Reverse).await;
+    follow_until_verified(&mut reverse).await;
+    let mut service = library.connect(Side::Service).await;
+    run(&mut service, "UPDATE people SET name = 'renamed'").await.unwrap();
+    let stopped = reverse.round(BUDGET).await.unwrap_err();
+    let Error::Irreversible { table, key, .. } = &stopped else { panic!("{stopped}") };
+    assert_eq!((table.as_str(), key.as_str()), ("titles", "i"));
+    run(&mut service, "UPDATE titles SET author_name = 'renamed'").await.unwrap();
+    follow_until_verified(&mut library.follower(Direction::Reverse).await).await;
+    library.assert_equal(Direction::Reverse).await;
+    library.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_changed_or_truncated_table_needs_a_re_base() {
+    let library = Library::installed("rebase").await;
+    let mut owner = library.connect(Side::Monolith).await;
+    let mut follower = library.follower(Direction::Forward).await;
+    follow_until_verified(&mut follower).await;
+    run(&mut owner, "ALTER TABLE loans ADD COLUMN more int").await.unwrap();
+    assert!(matches!(follower.round(BUDGET).await, Err(Error::NeedsRebase { .. })));
+    run(&mut owner, "ALTER TABLE loans DROP COLUMN more").await.unwrap();
+    let mut follower = library.follower(Direction::Forward).await;
+    follower.round(BUDGET).await.unwrap();
+    run(&mut owner, "SET session_replication_role = replica; TRUNCATE loans").await.unwrap();
+    assert!(matches!(follower.round(BUDGET).await, Err(Error::NeedsRebase { .. })));
+    library.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_pruned_beyond_the_cursor_needs_a_re_base() {
+    let library = Library::installed("pruned").await;
+    let mut owner = library.connect(Side::Monolith).await;
+    let mut follower = library.follower(Direction::Forward).await;
+    follow_until_verified(&mut follower).await;
+    run(&mut owner, "INSERT INTO authors VALUES ('a', 'A')").await.unwrap();
+    run(&mut owner, "SELECT ficus.prune('catalogue', pg_current_snapshot())").await.unwrap();
+    assert!(matches!(follower.round(BUDGET).await, Err(Error::NeedsRebase { .. })));
+    library.close().await;
+}
