@@ -31,12 +31,13 @@ pub enum Failure {
 }
 
 impl Controllers {
-    pub fn new(addresses: Vec<String>) -> anyhow::Result<Self> {
+    pub fn new(addresses: &[String]) -> anyhow::Result<Self> {
         anyhow::ensure!(
             !addresses.is_empty(),
             "ficus.toml names no controllers; add them under [control]"
         );
-        let endpoints = addresses.into_iter().map(endpoint).collect::<anyhow::Result<_>>()?;
+        let endpoints =
+            addresses.iter().map(|address| endpoint(address)).collect::<anyhow::Result<_>>()?;
         Ok(Self { endpoints })
     }
 
@@ -62,7 +63,7 @@ impl Controllers {
                     Ok(answer) => return Ok(answer.into_inner()),
                     Err(status) if never_led(&status) => {
                         leader = named(&status);
-                        last = status.message().to_owned();
+                        status.message().clone_into(&mut last);
                     }
                     Err(status) if cut_off(&status) => {
                         return Err(Failure::CutOff(status.message().to_owned()));
@@ -80,8 +81,8 @@ impl Controllers {
     }
 }
 
-fn endpoint(address: String) -> anyhow::Result<Endpoint> {
-    let endpoint = Endpoint::from_shared(address.clone()).with_context(|| {
+fn endpoint(address: &str) -> anyhow::Result<Endpoint> {
+    let endpoint = Endpoint::from_shared(address.to_owned()).with_context(|| {
         format!("\"{address}\" is no address of a controller; say http://host:port")
     })?;
     Ok(endpoint
@@ -100,7 +101,7 @@ fn never_led(status: &Status) -> bool {
 
 fn named(status: &Status) -> Option<Endpoint> {
     let address = status.metadata().get(LEADER)?.to_str().ok()?;
-    endpoint(address.to_owned()).ok()
+    endpoint(address).ok()
 }
 
 /// The connection ended, or the controller lost the move while it worked.

@@ -15,7 +15,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Move(command) => {
             let subject = Subject::read(&cli.config)?;
-            let controllers = Controllers::new(subject.control.controllers)?;
+            let controllers = Controllers::new(&subject.control.controllers)?;
             on_move(&controllers, command, cli.json).await
         }
         Command::Dlq(command) => dlq::run(command, cli.json).await,

@@ -145,7 +145,10 @@ impl Leader {
         let ended: Vec<String> = {
             let state = self.lock();
             let hands = state.hands.iter().flatten();
-            hands.filter(|(_, hand)| hand.task.is_finished()).map(|(name, _)| name.clone()).collect()
+            hands
+                .filter(|(_, hand)| hand.task.is_finished())
+                .map(|(name, _)| name.clone())
+                .collect()
         };
         for capability in ended {
             tracing::error!(capability, "the move's task has ended; taking the move anew");

@@ -36,8 +36,10 @@ async fn killed_at(shop: &mut Shop, step: &str, forward: bool, writers: &Writers
     assert_eq!(service, forward == decided, "{step}: the point of no return is C6");
     assert_eq!(shop.open().await, [!service, service], "{step}: one side is open");
     let before = writers.count();
-    wait_until("writes are to go on", Duration::from_secs(5), async || writers.count() > before + 8)
-        .await;
+    wait_until("writes are to go on", Duration::from_secs(5), async || {
+        writers.count() > before + 8
+    })
+    .await;
     service
 }
 

@@ -29,7 +29,7 @@ pub(super) async fn run(controllers: &Controllers, capability: &str) -> anyhow::
                 }
             }
             Err(Failure::CutOff(_)) => {
-                bar.set_message("the controller went away; asking the others")
+                bar.set_message("the controller went away; asking the others");
             }
             Err(failure) => return Err(failure.into()),
         }

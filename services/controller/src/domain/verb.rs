@@ -55,8 +55,7 @@ fn fits(verb: Verb, phase: Phase, facts: &Facts) -> bool {
             matches!(phase, Phase::Prepared | Phase::Stopped | Phase::Error | Phase::Irreversible)
                 || facts.stream.flows()
         }
-        Verb::Stop => facts.stream.flows() && phase != Phase::Switching,
-        Verb::Vdiff => facts.stream.flows() && phase != Phase::Switching,
+        Verb::Stop | Verb::Vdiff => facts.stream.flows() && phase != Phase::Switching,
         Verb::SwitchTraffic => facts.owner == Monolith && facts.stream.flows(),
         Verb::ReverseTraffic => facts.owner == Service && facts.stream.flows(),
         Verb::Complete => matches!(phase, Phase::Switched | Phase::Completing),
@@ -67,12 +66,11 @@ fn fits(verb: Verb, phase: Phase, facts: &Facts) -> bool {
 fn next_step(phase: Phase, facts: &Facts) -> &'static str {
     match phase {
         Phase::Planned => "prepare it first",
-        Phase::Prepared => "start it first",
+        Phase::Prepared | Phase::Stopped => "start it first",
         Phase::Copying | Phase::Following => "wait until it is verified: `vdiff` waits",
         Phase::Verified => "`switch-traffic` makes the service the owner",
         Phase::Switching => "wait for the switch to end: `status` tells",
         Phase::Switched => "`reverse-traffic` makes the monolith the owner again",
-        Phase::Stopped => "start it first",
         Phase::NeedsRebase => "cancel it, then create, prepare and start it anew",
         Phase::Error if facts.epoch > 1 => "mend the row that `status` names, then start it",
         Phase::Error => "mend the row that `status` names, then start it, or cancel it",

@@ -19,7 +19,7 @@ pub(super) const BUSY: Duration = Duration::from_millis(20);
 pub(super) const IDLE: Duration = Duration::from_millis(500);
 /// After a failure.
 const STUMBLED: Duration = Duration::from_millis(500);
-const CAPTURE_CHECK: Duration = Duration::from_secs(60);
+const CAPTURE_CHECK: Duration = Duration::from_mins(1);
 /// Chunks of copying or comparing in one round.
 const CHUNKS: u32 = 4;
 /// So many failures in a row, and one that will not pass by itself stops the stream.
@@ -32,7 +32,7 @@ impl InHand {
             return Ok(IDLE);
         };
         let start = Instant::now();
-        match self.round(direction).await {
+        match Box::pin(self.round(direction)).await {
             Ok((follower, round)) => {
                 self.stumbles = 0;
                 self.note_progress(direction, &follower, &round).await?;

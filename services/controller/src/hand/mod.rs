@@ -13,7 +13,7 @@ mod verbs;
 
 use std::time::{Duration, Instant};
 
-use ficus_mover::{Follower, Mover};
+use ficus_mover::{Follower, Mover, Side};
 use ficus_rpc::Error as Answer;
 use tokio::{
     sync::{mpsc, oneshot, watch},
@@ -51,7 +51,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { dry_run: false, tries: 3, soak: Duration::from_secs(24 * 60 * 60) }
+        Self { dry_run: false, tries: 3, soak: Duration::from_hours(24) }
     }
 }
 
@@ -84,7 +84,7 @@ pub async fn keep(
     let mut why = "taken in hand";
     loop {
         match desk.take(why, &progress).await {
-            Ok(mut in_hand) => match in_hand.work(&mut commands).await {
+            Ok(mut in_hand) => match Box::pin(in_hand.work(&mut commands)).await {
                 Ok(()) => return,
                 Err(error) => {
                     tracing::warn!(%error, capability = desk.capability(), "taking the move anew");
@@ -160,8 +160,8 @@ impl InHand {
             Verb::Start => self.start(options.dry_run).await,
             Verb::Stop => self.stop(options.dry_run).await,
             Verb::Vdiff => Ok(vdiff::plan()),
-            Verb::SwitchTraffic => self.switch(ficus_mover::Side::Service, options).await,
-            Verb::ReverseTraffic => self.switch(ficus_mover::Side::Monolith, options).await,
+            Verb::SwitchTraffic => Box::pin(self.switch(Side::Service, options)).await,
+            Verb::ReverseTraffic => Box::pin(self.switch(Side::Monolith, options)).await,
             Verb::Complete => self.complete(options).await,
             Verb::Cancel => self.cancel(options.dry_run).await,
         }

@@ -8,7 +8,7 @@ use crate::hand::InHand;
 impl InHand {
     /// Opens the source again, ends *pending*, writes down why. The prepared opening, if there was one,
     /// was rolled back when it was dropped.
-    pub(super) async fn abort(&mut self, way: &Way, reason: &str) -> Result<(), Stop> {
+    pub(super) async fn abort(&mut self, way: Way, reason: &str) -> Result<(), Stop> {
         // What a step that was cut short has left open in the target must not stand in the next one's way.
         self.follower = None;
         let attempt = self.hand.attempt;

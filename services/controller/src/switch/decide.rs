@@ -14,7 +14,7 @@ impl InHand {
     /// raising the attempt can tell, so the move is taken anew.
     pub(super) async fn decide(
         &mut self,
-        way: &Way,
+        way: Way,
         pending: Uuid,
         shut: &Shut,
     ) -> Result<i64, Stop> {

@@ -70,11 +70,11 @@ impl InHand {
     pub(crate) async fn switch(&mut self, to: Side, options: &Options) -> Result<Outcome> {
         let way = Way { from: to.other(), to, direction: to.other().outward() };
         if options.dry_run {
-            return Ok(Outcome::plan(&plan(&way), self.stands_against(&way).await?));
+            return Ok(Outcome::plan(&plan(way), self.stands_against(way).await?));
         }
         let mut lines = Vec::new();
         for number in 1..=options.tries.max(1) {
-            match self.attempt(&way).await {
+            match self.attempt(way).await {
                 Ok(switched) => return Ok(done(lines, Switched { tries: number, ..switched }, to)),
                 Err(Stop::Refused(refusals)) => {
                     return Ok(Outcome { lines, ..Outcome::refused(refusals) });
@@ -96,7 +96,7 @@ impl InHand {
         Ok(given_up(lines, options.tries, to))
     }
 
-    async fn attempt(&mut self, way: &Way) -> Result<Switched, Stop> {
+    async fn attempt(&mut self, way: Way) -> Result<Switched, Stop> {
         self.fence_asked = None;
         self.preflight(way).await?;
         self.raise(way).await?;
@@ -110,7 +110,7 @@ impl InHand {
     }
 
     /// C0's second half to C9, under an attempt that is raised.
-    async fn cross(&mut self, way: &Way) -> Result<Switched, Stop> {
+    async fn cross(&mut self, way: Way) -> Result<Switched, Stop> {
         self.hold_relay(way).await?;
         let pending = self.quiesce().await?;
         self.announce().await?;
@@ -157,7 +157,7 @@ fn given_up(lines: Vec<String>, tries: u32, to: Side) -> Outcome {
     Outcome { lines, ..Outcome::refused(vec![refusal]) }
 }
 
-fn plan(way: &Way) -> [&'static str; 7] {
+fn plan(way: Way) -> [&'static str; 7] {
     let [fence, open] = match way.to {
         Side::Service => ["C1 fence the monolith's tables", "C7 open the service's tables"],
         Side::Monolith => ["C1 fence the service's tables", "C7 open the monolith's tables"],

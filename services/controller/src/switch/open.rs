@@ -18,7 +18,7 @@ impl InHand {
     /// C7: opens the new owner once every picker acts on the new epoch, or the leases have ended.
     pub(super) async fn open(
         &mut self,
-        way: &Way,
+        way: Way,
         opening: Opening,
         epoch: i64,
     ) -> Result<(), Stop> {
@@ -32,7 +32,7 @@ impl InHand {
         Ok(())
     }
 
-    async fn commit(&self, way: &Way, opening: Opening) -> Result<(), MoverError> {
+    async fn commit(&self, way: Way, opening: Opening) -> Result<(), MoverError> {
         let Err(error) = opening.commit().await else { return Ok(()) };
         tracing::warn!(%error, "the prepared opening was lost; opening again");
         self.mover.prepare_opening(way.direction, self.hand.attempt).await?.commit().await
@@ -41,7 +41,7 @@ impl InHand {
     /// C8 and C9: waits for the late ones a moment, and has changes flow back. When C6 was.
     pub(super) async fn settle(
         &mut self,
-        way: &Way,
+        way: Way,
         epoch: i64,
         pause: Duration,
     ) -> Result<DateTime<Utc>, Stop> {

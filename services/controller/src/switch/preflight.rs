@@ -20,7 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 impl InHand {
     /// Waits for what passes by itself, and refuses what is left.
-    pub(super) async fn preflight(&mut self, way: &Way) -> Result<(), Stop> {
+    pub(super) async fn preflight(&mut self, way: Way) -> Result<(), Stop> {
         self.fits(way)?;
         let mover = self.mover.clone();
         let direction = way.direction;
@@ -45,7 +45,7 @@ impl InHand {
     }
 
     /// Whether the move is in a state to be switched at all; a stream may have stopped meanwhile.
-    fn fits(&self, way: &Way) -> Result<(), Stop> {
+    fn fits(&self, way: Way) -> Result<(), Stop> {
         let verb = match way.to {
             ficus_mover::Side::Service => Verb::SwitchTraffic,
             ficus_mover::Side::Monolith => Verb::ReverseTraffic,
@@ -70,7 +70,7 @@ impl InHand {
     }
 
     /// Everything that stands against the switch now.
-    pub(super) async fn stands_against(&self, way: &Way) -> Result<Vec<Refusal>> {
+    pub(super) async fn stands_against(&self, way: Way) -> Result<Vec<Refusal>> {
         let found = self.mover.preflight(way.direction).await?;
         let mut refusals: Vec<Refusal> = found.into_iter().map(Into::into).collect();
         refusals.extend(self.stream_refusals());
@@ -103,7 +103,7 @@ impl InHand {
         refusals
     }
 
-    async fn relay_refusals(&self, way: &Way) -> Result<Vec<Refusal>> {
+    async fn relay_refusals(&self, way: Way) -> Result<Vec<Refusal>> {
         let lag = self.desk.relay_lag(way.from).await?;
         let mut refusals = Vec::new();
         if let Some(reason) = lag.stopped {

@@ -15,7 +15,7 @@ const ASK: Duration = Duration::from_millis(3);
 impl InHand {
     /// Raises the attempt in the control database, then in the owner's, then in the other's. The way
     /// back's cursor is stored already: the target is shut, so nothing can move it.
-    pub(super) async fn raise(&mut self, way: &Way) -> Result<(), Stop> {
+    pub(super) async fn raise(&mut self, way: Way) -> Result<(), Stop> {
         let why = format!("switch to the {}", way.to);
         let (hand, facts) = self.hand.store.raise(&self.hand.capability, &why).await?;
         self.hand = hand;
@@ -35,7 +35,7 @@ impl InHand {
 
     /// The new owner's relay holds the topics until the old one has sent everything. It holds before it
     /// owns, when it has nothing to send.
-    pub(super) async fn hold_relay(&self, way: &Way) -> Result<(), Stop> {
+    pub(super) async fn hold_relay(&self, way: Way) -> Result<(), Stop> {
         let held = self.mover.hold_relay(way.to, self.hand.attempt, true).await;
         match held {
             Ok(false) if !self.topics.is_empty() => {

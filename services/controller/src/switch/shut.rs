@@ -8,7 +8,7 @@ use super::{Stop, Way, step};
 use crate::hand::InHand;
 
 /// C1 to C6 take at most this long, else the switch is aborted.
-pub(super) const BUDGET: Duration = Duration::from_millis(1_000);
+pub(super) const BUDGET: Duration = Duration::from_secs(1);
 
 /// The source is fenced and drained, the target's opening is prepared.
 pub(super) struct Shut {
@@ -21,14 +21,14 @@ pub(super) struct Shut {
 }
 
 impl InHand {
-    pub(super) async fn shut_in_time(&mut self, way: &Way, asked: Instant) -> Result<Shut, Stop> {
+    pub(super) async fn shut_in_time(&mut self, way: Way, asked: Instant) -> Result<Shut, Stop> {
         match tokio::time::timeout(BUDGET, self.shut(way, asked)).await {
             Ok(shut) => shut,
             Err(_) => Err(Stop::Aborted("C1 to C5 took longer than 1,000 ms".to_owned())),
         }
     }
 
-    async fn shut(&mut self, way: &Way, asked: Instant) -> Result<Shut, Stop> {
+    async fn shut(&mut self, way: Way, asked: Instant) -> Result<Shut, Stop> {
         let attempt = self.hand.attempt;
         let mut steps = Vec::new();
         step::around("C1", self.mover.fence(way.from, attempt)).await.map_err(aborted("C1"))?;

@@ -21,7 +21,7 @@ pub use writer::Writers;
 pub const CAPABILITY: &str = "orders";
 
 pub struct Controller {
-    pub program: Program,
+    _program: Program,
     address: SocketAddr,
 }
 
@@ -80,10 +80,9 @@ impl Shop {
             ("FICUS_FAILPOINTS", failpoints),
             ("RUST_LOG", "info,sqlx=warn"),
         ];
-        let mut program =
-            Program::start(env!("CARGO_BIN_EXE_controller"), arguments, environment);
+        let mut program = Program::start(env!("CARGO_BIN_EXE_controller"), arguments, environment);
         program.listening(address).await;
-        self.controllers.push(Controller { program, address });
+        self.controllers.push(Controller { _program: program, address });
     }
 
     /// Two controllers, the move created, prepared, copied and compared.

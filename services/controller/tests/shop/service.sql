@@ -1,11 +1,12 @@
-CREATE TABLE purchases (
+-- The role is called ficus, and so is the engine's schema: unqualified names would be made there.
+CREATE TABLE public.purchases (
     purchase_id bigserial PRIMARY KEY,
     buyer       text NOT NULL,
     total       bigint NOT NULL,
     remark      text
 );
-CREATE TABLE purchase_lines (
-    purchase_id bigint NOT NULL REFERENCES purchases ON DELETE CASCADE,
+CREATE TABLE public.purchase_lines (
+    purchase_id bigint NOT NULL REFERENCES public.purchases ON DELETE CASCADE,
     line        int NOT NULL,
     sku         text NOT NULL,
     quantity    int NOT NULL,
