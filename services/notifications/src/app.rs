@@ -87,12 +87,12 @@ pub async fn serve_on(
     tracing::info!(address = %listener.local_addr()?, "serving");
     let incoming = TcpListenerStream::new(listener);
     let serving = grpc(server).await?.serve_with_incoming_shutdown(incoming, shutdown.requested());
-    let (served, worked) = tokio::join!(
+    let (answered, worked) = tokio::join!(
         async { serving.await.inspect_err(|_| shutdown.request()) },
         all_end(workers, &shutdown)
     );
     owners.leave().await;
-    served.context("failed to serve gRPC")?;
+    answered.context("failed to serve gRPC")?;
     worked.context("a worker failed")
 }
 
