@@ -50,9 +50,10 @@ impl Mailer {
         let guard = Arc::new(guard);
         let limit = i64::try_from(places.available_permits() + 1).unwrap_or(1);
         let claims = self.store.claim(limit).await.unwrap_or_else(|error| {
-            match ficus_pg::fenced(&error) {
-                Some(fenced) => tracing::info!(epoch = fenced.epoch, "the fence is shut"),
-                None => tracing::warn!(%error, "failed to claim mails"),
+            if let Some(fenced) = ficus_pg::fenced(&error) {
+                tracing::info!(epoch = fenced.epoch, "the fence is shut");
+            } else {
+                tracing::warn!(%error, "failed to claim mails");
             }
             Vec::new()
         });
