@@ -13,7 +13,7 @@ use super::Ended;
 
 /// The request's message: the body as JSON, then what the path and the query say. A field of the path
 /// outdoes one of the body.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Contract<M>(pub M);
 
 impl<S, M> FromRequest<S> for Contract<M>

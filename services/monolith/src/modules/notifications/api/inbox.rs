@@ -58,7 +58,7 @@ pub async fn mark_all_read(
     State(module): State<Notifications>,
     caller: Caller,
     key: Key,
-    Contract(MarkAllReadRequest {}): Contract<MarkAllReadRequest>,
+    _: Contract<MarkAllReadRequest>,
 ) -> Result<Answer, Ended> {
     let attempt = Attempt::by(caller.user_id, MARK_ALL_READ, key, &MarkAllReadRequest {});
     let mut write = module.writes.begin(attempt).await?;
