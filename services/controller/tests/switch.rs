@@ -51,7 +51,11 @@ async fn a_move_there_and_back_loses_and_doubles_nothing() {
     let early = moves.complete(soaked(3_600)).await.unwrap().into_inner();
     assert!(!early.done && early.refusals.iter().any(|line| line.starts_with("soak")), "{early:?}");
     done(&moves.complete(soaked(0)).await.unwrap().into_inner());
-    assert_eq!(shop.status().await.phase, "completed");
+    let status = shop.status().await;
+    assert_eq!(status.phase, "completed");
+    for line in &status.journal {
+        println!("{} {} {}: {}", line.at.unwrap(), line.epoch, line.step, line.text);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
