@@ -25,7 +25,7 @@ pub async fn list(
     let page = Page::asked(request.page_size, &request.page_token)?;
     let rows = module.store.notifications(caller.user_id, page, request.unread_only).await?;
     let (rows, next_page_token) = page.cut(rows, |row| row.id);
-    let notifications = rows.into_iter().map(message).collect();
+    let notifications = rows.iter().map(message).collect();
     Ok(Answer::of(&ListNotificationsResponse { notifications, next_page_token }))
 }
 
@@ -50,7 +50,7 @@ pub async fn mark_read(
     let mut write = module.writes.begin(attempt).await?;
     let id = request.notification_id;
     let notification = store::mark_read(&mut write, caller.user_id, id).await?;
-    write.answer(&message(notification.ok_or_else(not_found)?)).await
+    write.answer(&message(&notification.ok_or_else(not_found)?)).await
 }
 
 /// All of the caller's.
@@ -70,7 +70,7 @@ fn not_found() -> Error {
     Error::not_found("not_found", "there is no such notification")
 }
 
-fn message(row: NotificationRow) -> Notification {
+fn message(row: &NotificationRow) -> Notification {
     Notification {
         id: row.id,
         kind: kind_named(&row.kind).into(),
