@@ -173,7 +173,7 @@ mod tests {
 
     #[test]
     fn times_are_read_with_their_unit() {
-        assert_eq!(duration("24h"), Ok(Duration::from_secs(86_400)));
+        assert_eq!(duration("24h"), Ok(Duration::from_hours(24)));
         assert_eq!(duration("5"), Ok(Duration::from_secs(5)));
         assert!(duration("soon").is_err());
         assert!(duration("5y").is_err());

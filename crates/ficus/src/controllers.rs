@@ -1,6 +1,9 @@
 //! The controllers of `ficus.toml`, of which one leads.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::atomic::{AtomicUsize, Ordering},
+    time::{Duration, Instant},
+};
 
 use anyhow::Context;
 use ficus_control_api::control::v1::moves_client::MovesClient;
@@ -20,6 +23,8 @@ const LEADER: &str = "ficus-leader";
 #[derive(Debug)]
 pub struct Controllers {
     endpoints: Vec<Endpoint>,
+    /// Which one to ask first: not the one that failed last.
+    next: AtomicUsize,
 }
 
 /// Why a call has no answer.
@@ -38,7 +43,7 @@ impl Controllers {
         );
         let endpoints =
             addresses.iter().map(|address| endpoint(address)).collect::<anyhow::Result<_>>()?;
-        Ok(Self { endpoints })
+        Ok(Self { endpoints, next: AtomicUsize::new(0) })
     }
 
     /// Calls the one that leads. What never reached a leader is tried again, at every controller in turn.
@@ -50,27 +55,28 @@ impl Controllers {
         F: Future<Output = Result<tonic::Response<T>, Status>>,
     {
         let start = Instant::now();
-        let mut next = 0;
         let mut leader: Option<Endpoint> = None;
         let mut last = String::new();
         while start.elapsed() < PATIENCE {
-            let endpoint = leader.take().unwrap_or_else(|| {
-                next += 1;
-                self.endpoints[(next - 1) % self.endpoints.len()].clone()
-            });
+            let endpoint = leader.take().unwrap_or_else(|| self.next());
             match endpoint.connect().await {
                 Ok(channel) => match call(MovesClient::new(channel)).await {
                     Ok(answer) => return Ok(answer.into_inner()),
                     Err(status) if never_led(&status) => {
                         leader = named(&status);
+                        self.pass_over();
                         status.message().clone_into(&mut last);
                     }
                     Err(status) if cut_off(&status) => {
+                        self.pass_over();
                         return Err(Failure::CutOff(status.message().to_owned()));
                     }
                     Err(status) => return Err(Failure::Failed(told(&status))),
                 },
-                Err(error) => last = format!("{}: {error}", endpoint.uri()),
+                Err(error) => {
+                    last = format!("{}: {error}", endpoint.uri());
+                    self.pass_over();
+                }
             }
             tokio::time::sleep(BETWEEN).await;
         }
@@ -78,6 +84,14 @@ impl Controllers {
             "no controller leads ({last}); see that the controllers of ficus.toml run and reach the \
              control database"
         )))
+    }
+
+    fn next(&self) -> Endpoint {
+        self.endpoints[self.next.load(Ordering::Relaxed) % self.endpoints.len()].clone()
+    }
+
+    fn pass_over(&self) {
+        self.next.fetch_add(1, Ordering::Relaxed);
     }
 }
 

@@ -5,7 +5,7 @@ mod shop;
 
 use std::time::Duration;
 
-use ficus_control_api::control::v1::CompleteRequest;
+use ficus_control_api::control::v1::{CompleteRequest, StatusRequest, moves_client::MovesClient};
 use ficus_owners::Role;
 use trellis_testkit::wait_until;
 
@@ -79,7 +79,9 @@ async fn who_does_not_lead_names_the_leader() {
     shop.leader().await;
     shop.controller("").await;
     wait_until("the second is to know the leader", Duration::from_secs(5), async || {
-        let refused = shop.ask_second().await.unwrap_err();
+        let address = format!("http://{}", shop.controllers[1].address);
+        let mut second = MovesClient::connect(address).await.unwrap();
+        let refused = second.status(StatusRequest::default()).await.unwrap_err();
         assert_eq!(refused.code(), tonic::Code::Unavailable);
         refused.metadata().get("ficus-leader").is_some()
     })

@@ -103,7 +103,7 @@ async fn moves(
     let answer = controllers.call(|mut client| {
         let mut request =
             tonic::Request::new(StatusRequest { capability: capability.to_owned(), journal });
-        request.set_timeout(std::time::Duration::from_secs(5));
+        request.set_timeout(std::time::Duration::from_secs(2));
         async move { client.status(request).await }
     });
     Ok(answer.await?.moves)

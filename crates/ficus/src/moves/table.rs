@@ -99,12 +99,16 @@ fn stream(one: &Move) -> String {
 }
 
 fn rows(one: &Move) -> String {
-    match one.eta_seconds {
-        left if left > 0.0 => {
-            format!("{} of about {} copied, {left:.0} s left", one.rows_copied, one.rows_total)
-        }
-        _ if one.rows_total > 0 => format!("{} copied", one.rows_copied),
+    let left = match one.eta_seconds {
+        left if left > 0.0 => format!(", {left:.0} s left"),
         _ => String::new(),
+    };
+    match one.rows_copied {
+        _ if one.phase == "copying" => {
+            format!("{} of about {} copied{left}", one.rows_copied, one.rows_total)
+        }
+        0 => format!("about {}{left}", one.rows_total),
+        copied => format!("{copied} copied{left}"),
     }
 }
 

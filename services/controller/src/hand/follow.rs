@@ -21,7 +21,7 @@ pub(super) const IDLE: Duration = Duration::from_millis(500);
 const STUMBLED: Duration = Duration::from_millis(500);
 const CAPTURE_CHECK: Duration = Duration::from_mins(1);
 /// Chunks of copying or comparing in one round.
-const CHUNKS: u32 = 4;
+const CHUNKS: u32 = 2;
 /// So many failures in a row, and one that will not pass by itself stops the stream.
 const STUMBLES: u32 = 20;
 

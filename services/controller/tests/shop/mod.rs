@@ -21,14 +21,13 @@ pub use writer::Writers;
 pub const CAPABILITY: &str = "orders";
 
 pub struct Controller {
-    _program: Program,
-    address: SocketAddr,
+    pub program: Program,
+    pub address: SocketAddr,
 }
 
 pub struct Shop {
     pub monolith: PgPool,
     pub service: PgPool,
-    pub control: PgPool,
     pub controllers: Vec<Controller>,
     pub databases: [Database; 3],
 }
@@ -41,8 +40,7 @@ impl Shop {
         let migrator = &ficus_controller::app::MIGRATOR;
         let migrations = Migrations { migrator, table: "_sqlx_migrations" };
         let control = database(Server::Second, &[migrations]).await;
-        let pools = [monolith.pool().await, service.pool().await, control.pool().await];
-        let [monolith_pool, service_pool, control_pool] = pools;
+        let (monolith_pool, service_pool) = (monolith.pool().await, service.pool().await);
         monolith_pool.execute(include_str!("monolith.sql")).await.unwrap();
         service_pool.execute(include_str!("service.sql")).await.unwrap();
         let seed = "WITH o AS (INSERT INTO orders (customer, total, note)
@@ -54,7 +52,6 @@ impl Shop {
         Self {
             monolith: monolith_pool,
             service: service_pool,
-            control: control_pool,
             controllers: Vec::new(),
             databases: [monolith, service, control],
         }
@@ -82,7 +79,7 @@ impl Shop {
         ];
         let mut program = Program::start(env!("CARGO_BIN_EXE_controller"), arguments, environment);
         program.listening(address).await;
-        self.controllers.push(Controller { _program: program, address });
+        self.controllers.push(Controller { program, address });
     }
 
     /// Two controllers, the move created, prepared, copied and compared.
@@ -101,10 +98,7 @@ impl Shop {
         let mut leader = None;
         wait_until("a controller is to lead", Duration::from_secs(10), async || {
             for address in &addresses {
-                let Ok(mut moves) = MovesClient::connect(format!("http://{address}")).await else {
-                    continue;
-                };
-                if moves.status(StatusRequest::default()).await.is_ok() {
+                if let Some(moves) = leads(*address).await {
                     leader = Some(moves);
                     return true;
                 }
@@ -130,13 +124,6 @@ impl Shop {
             moves.reverse_traffic(request).await
         };
         answer.map(tonic::Response::into_inner)
-    }
-
-    /// Asks the controller that was started second, whoever leads.
-    pub async fn ask_second(&self) -> Result<(), Status> {
-        let address = self.controllers[1].address;
-        let mut moves = MovesClient::connect(format!("http://{address}")).await.unwrap();
-        moves.status(StatusRequest::default()).await.map(|_| ())
     }
 
     pub async fn picker(&self, role: Role) -> Owners {
@@ -185,6 +172,16 @@ impl Shop {
         let rows: Vec<(String, i64)> = sqlx::query_as(query).fetch_all(pool).await.unwrap();
         rows.into_iter().collect()
     }
+}
+
+/// A client of the controller at `address` if it leads; one that is stopped does not answer.
+async fn leads(address: SocketAddr) -> Option<MovesClient<Channel>> {
+    let asking = async {
+        let mut moves = MovesClient::connect(format!("http://{address}")).await.ok()?;
+        moves.status(StatusRequest::default()).await.ok()?;
+        Some(moves)
+    };
+    tokio::time::timeout(Duration::from_millis(500), asking).await.ok()?
 }
 
 async fn rows(pool: &PgPool, query: &'static str) -> Vec<String> {
