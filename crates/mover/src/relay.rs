@@ -2,6 +2,7 @@
 
 use crate::{
     Mover, Result, Side,
+    database::{BEGIN_WRITE, begin},
     fence::{FENCE_BUDGET, bounded},
     opening::flush_log,
 };
@@ -11,7 +12,7 @@ impl Mover {
     pub async fn hold_relay(&self, side: Side, attempt: i64, held: bool) -> Result<bool> {
         let database = self.database(side);
         let call = || async {
-            let mut transaction = database.steps.begin().await?;
+            let mut transaction = begin(&database.steps, BEGIN_WRITE).await?;
             sqlx::query("SELECT ficus.begin_step($1, $2)")
                 .bind(&self.inner.capability)
                 .bind(attempt)

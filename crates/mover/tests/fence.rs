@@ -50,31 +50,36 @@ async fn a_shut_side_refuses_every_write_and_counts_it() {
 async fn writers_in_the_opposite_order_do_not_deadlock_the_fence() {
     let library = Library::installed("order").await;
     let mut setup = library.connect(Side::Monolith).await;
-    run(&mut setup, "INSERT INTO authors VALUES ('a', 'A'), ('b', 'B'); INSERT INTO shelves VALUES ('x', 1, 'l')")
-        .await
-        .unwrap();
+    run(
+        &mut setup,
+        "INSERT INTO authors SELECT n::text, 'A' FROM generate_series(1, 8) AS n;
+        INSERT INTO shelves SELECT 's', n, 'l' || n FROM generate_series(1, 8) AS n",
+    )
+    .await
+    .unwrap();
     let mut writers = Vec::new();
-    for order in [
-        ["authors SET name = 'n'", "shelves SET label = 'm'"],
-        ["shelves SET label = 'k'", "authors SET name = 'o'"],
-    ] {
-        for _ in 0..4 {
-            let mut session = library.connect(Side::Monolith).await;
-            writers.push(tokio::spawn(async move {
-                loop {
-                    run(&mut session, "BEGIN").await.unwrap();
-                    for update in order {
-                        if let Err(error) = run(&mut session, format!("UPDATE {update}")).await {
-                            if fenced(&error).is_some() {
-                                return;
-                            }
-                            break;
-                        }
-                    }
-                    run(&mut session, "COMMIT").await.unwrap();
-                }
-            }));
+    // Each on rows of its own: only the fence can bring them into each other's way.
+    for n in 1..=8 {
+        let mut order = [
+            format!("UPDATE authors SET name = 'n' WHERE code = '{n}'"),
+            format!("UPDATE shelves SET label = label || '' WHERE number = {n}"),
+        ];
+        if n % 2 == 0 {
+            order.reverse();
         }
+        let mut session = library.connect(Side::Monolith).await;
+        writers.push(tokio::spawn(async move {
+            loop {
+                run(&mut session, "BEGIN").await.unwrap();
+                for update in &order {
+                    if let Err(error) = run(&mut session, update).await {
+                        assert!(fenced(&error).is_some(), "{error}");
+                        return;
+                    }
+                }
+                run(&mut session, "COMMIT").await.unwrap();
+            }
+        }));
     }
     for writer in &writers {
         assert!(!writer.is_finished());

@@ -14,6 +14,12 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection, postgres::Pg
 
 pub const CAPABILITY: &str = "catalogue";
 
+const SERVERS: [&str; 2] = ["FICUS_TEST_POSTGRES", "FICUS_TEST_POSTGRES_2"];
+const SCHEMAS: [(Side, &str); 2] = [
+    (Side::Monolith, include_str!("../library/monolith.sql")),
+    (Side::Service, include_str!("../library/service.sql")),
+];
+
 /// Both databases, dropped by [`Library::close`].
 pub struct Library {
     name: String,
@@ -52,10 +58,7 @@ impl Library {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let name = format!("mover_{test}_{}_{number}", std::process::id());
         let mut urls = Vec::new();
-        for (variable, schema) in [
-            ("FICUS_TEST_POSTGRES", include_str!("../library/monolith.sql")),
-            ("FICUS_TEST_POSTGRES_2", include_str!("../library/service.sql")),
-        ] {
+        for (variable, (_, schema)) in SERVERS.into_iter().zip(SCHEMAS) {
             let options = server(variable);
             let mut admin = options.clone().connect().await.unwrap();
             run(&mut admin, format!("CREATE DATABASE {name}")).await.unwrap();
@@ -146,9 +149,18 @@ impl Library {
         assert!(missing.is_empty() && extra.is_empty(), "missing {missing:#?}, extra {extra:#?}");
     }
 
+    /// The library's own tables as they were at first.
+    pub async fn reset(&self) {
+        for (side, schema) in SCHEMAS {
+            let mut connection = self.connect(side).await;
+            let anew = format!("DROP SCHEMA public CASCADE; CREATE SCHEMA public; {schema}");
+            run(&mut connection, anew).await.unwrap();
+        }
+    }
+
     pub async fn close(self) {
         drop(self.mover);
-        for variable in ["FICUS_TEST_POSTGRES", "FICUS_TEST_POSTGRES_2"] {
+        for variable in SERVERS {
             let mut admin = server(variable).connect().await.unwrap();
             run(&mut admin, format!("DROP DATABASE {} WITH (FORCE)", self.name)).await.unwrap();
             admin.close().await.unwrap();
