@@ -257,3 +257,6 @@ impl Judge<'_> {
         self.verdict.note(format!("doubled: {what}"));
     }
 }
+
+#[cfg(test)]
+mod tests;

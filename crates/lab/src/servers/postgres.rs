@@ -54,9 +54,10 @@ impl Postgres {
         format!("PostgreSQL {} from {}", self.version, self.bin.display())
     }
 
-    /// The folder of the programs.
-    pub fn programs(&self) -> &Path {
-        &self.bin
+    /// The client for a person's statements: beside the server, else whatever is on PATH.
+    pub fn client(&self) -> PathBuf {
+        let beside = self.bin.join("psql");
+        if beside.exists() { beside } else { "psql".into() }
     }
 
     /// The major version.

@@ -11,6 +11,7 @@ use super::{Root, process, programs};
 
 /// What was started and not stopped yet.
 #[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Stack {
     pub processes: Vec<Entry>,
     pub urls: BTreeMap<String, String>,
@@ -19,8 +20,8 @@ pub struct Stack {
     pub brokers: String,
     /// As "15".
     pub postgres: String,
-    /// The folder of PostgreSQL's programs.
-    pub postgres_programs: PathBuf,
+    /// PostgreSQL's client for a person.
+    pub psql: PathBuf,
 }
 
 /// One process.

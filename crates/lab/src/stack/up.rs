@@ -112,7 +112,7 @@ async fn start_servers(
     }
     let postgres = Postgres::find(given.postgres.as_deref())?;
     stack.postgres = postgres.version().to_string();
-    stack.postgres_programs = postgres.programs().to_owned();
+    stack.psql = postgres.client();
     stack.brokers = given.kafka.clone().unwrap_or_else(|| "127.0.0.1:8271".to_owned());
     let kafka = if given.kafka.is_none() { Some(Kafka::find().await?) } else { None };
     let broker = kafka.as_ref().map_or_else(|| format!("Kafka at {}", stack.brokers), Kafka::taken);

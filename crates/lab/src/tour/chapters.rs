@@ -15,6 +15,8 @@ pub struct Chapter {
 pub struct Step {
     pub name: &'static str,
     pub why: &'static str,
+    /// What must hold before, as part of the step but outside what is measured as during.
+    pub first: Vec<Act>,
     pub acts: Vec<Act>,
     /// Whether the step changes who owns notifications.
     pub switch: Option<Direction>,
@@ -26,6 +28,8 @@ pub enum Act {
     Run(String),
     /// Runs a command that takes long and shows the move's progress meanwhile.
     Follow(String),
+    /// Runs a command that may be refused for a moment, as while the load peaks, until it is not.
+    Insist(String),
     /// Sends the load somewhere else from now on.
     Aim(&'static str),
     /// Lets the load run.
@@ -151,21 +155,27 @@ fn switched() -> Vec<Step> {
             "switch-traffic",
             Direction::Forward,
         ),
-        step(
-            "the move is completed",
-            "After a soak time (a day by default, 5 s here) the way back is given up and the monolith's tables \
-             are renamed away.",
-            vec![watch(3), Act::Run(ficus("complete --soak-seconds 5"))],
-        ),
+        Step {
+            first: vec![Act::Follow(ficus("vdiff"))],
+            ..step(
+                "the move is completed",
+                "After a soak time (a day by default, 5 s here) the way back is given up and the monolith's \
+                 tables are renamed away.",
+                vec![Act::Insist(ficus("complete --soak 5s"))],
+            )
+        },
     ]
 }
 
+/// Both sides are compared first: after each switch the rows' way is another.
 fn switch(name: &'static str, why: &'static str, verb: &str, direction: Direction) -> Step {
-    Step { switch: Some(direction), ..step(name, why, vec![Act::Run(ficus(verb))]) }
+    let first = vec![Act::Follow(ficus("vdiff"))];
+    let acts = vec![Act::Insist(ficus(verb))];
+    Step { first, switch: Some(direction), ..step(name, why, acts) }
 }
 
 fn step(name: &'static str, why: &'static str, acts: Vec<Act>) -> Step {
-    Step { name, why, acts, switch: None }
+    Step { name, why, first: Vec::new(), acts, switch: None }
 }
 
 fn watch(seconds: u64) -> Act {
@@ -183,7 +193,7 @@ fn up(names: &str) -> String {
 
 fn sql(stack: &Stack, what: &str) -> String {
     let database = stack.databases.get("monolith").map(String::as_str).unwrap_or_default();
-    format!("{}/psql {database} -v ON_ERROR_STOP=1 {what}", stack.postgres_programs.display())
+    format!("{} {database} -v ON_ERROR_STOP=1 {what}", stack.psql.display())
 }
 
 fn mail_delay(milliseconds: u32) -> String {
@@ -193,11 +203,18 @@ fn mail_delay(milliseconds: u32) -> String {
     )
 }
 
+impl Step {
+    /// The commands that it runs, in order.
+    pub fn commands(&self) -> impl Iterator<Item = &str> {
+        self.first.iter().chain(&self.acts).filter_map(Act::command)
+    }
+}
+
 impl Act {
     /// The command, if it is one.
     pub fn command(&self) -> Option<&str> {
         match self {
-            Self::Run(line) | Self::Follow(line) => Some(line),
+            Self::Run(line) | Self::Follow(line) | Self::Insist(line) => Some(line),
             Self::Aim(_) | Self::Watch(_) => None,
         }
     }

@@ -13,7 +13,9 @@ use super::shell;
 use crate::stack::Root;
 
 /// How much of the load before and after a step it is compared with.
-const AROUND: Duration = Duration::from_secs(4);
+const AROUND: Duration = Duration::from_secs(3);
+/// How long a command is given again that is refused.
+const INSISTENCE: Duration = Duration::from_secs(20);
 const STATUS: &str = ".ficus/bin/ficus move notifications status --json";
 
 /// The one who walks.
@@ -46,28 +48,43 @@ impl Guide {
     async fn step(&mut self, step: &Step) -> Result<StepReport> {
         self.screen.say(&format!("\n  {}. {}", step.name, step.why));
         let by_hand = self.pause && self.ask(step).await?;
-        let begun = self.load.elapsed();
+        let arrived = self.load.elapsed();
+        let compared = self.acts(&step.first, by_hand).await?;
+        let compared = self.status(&compared).await?;
+        let (begun, held) = (self.load.elapsed(), self.held());
+        let said = self.acts(&step.acts, by_hand).await?;
+        let ended = self.load.elapsed();
+        self.watch(AROUND, "watching what follows").await;
+        let windows = self.windows(arrived, begun, ended);
+        let status = self.status(&said).await?;
+        if let Some(direction) = step.switch {
+            self.switches.push(Switch::new(direction, &said, &windows.during, self.held() - held));
+        }
+        let mut report = StepReport::new(step, &windows, &status, &said);
+        report.rows_differing =
+            report.rows_differing.or(compared["diff"]["rows_differing"].as_u64());
+        Ok(report)
+    }
+
+    /// Does one after the other; answers what the last command said.
+    async fn acts(&mut self, acts: &[Act], by_hand: bool) -> Result<Value> {
         let mut said = Value::Null;
-        for act in &step.acts {
-            if by_hand && act.command().is_some() {
-                continue;
-            }
+        for act in acts.iter().filter(|act| !by_hand || act.command().is_none()) {
             let output = self.act(act).await?;
             said = if output.is_null() { said } else { output };
         }
-        let ended = self.load.elapsed();
-        self.watch(AROUND, "watching what follows").await;
-        let windows = self.windows(begun, ended);
-        let status = self.status(&said).await?;
-        if let Some(direction) = step.switch {
-            self.switches.push(Switch::new(direction, &said, &windows.during));
-        }
-        Ok(StepReport::new(step, &windows, &status, &said))
+        Ok(said)
+    }
+
+    /// How many requests the gateway has held so far, by its log.
+    fn held(&self) -> usize {
+        let log = std::fs::read_to_string(self.root.logs().join("gateway.log")).unwrap_or_default();
+        log.matches("answered a held request").count()
     }
 
     /// Prints the commands and waits; answers whether they were run by hand.
     async fn ask(&self, step: &Step) -> Result<bool> {
-        for command in step.acts.iter().filter_map(Act::command) {
+        for command in step.commands() {
             self.screen.say(&format!("      {command}"));
         }
         let question = "      Enter: do it; s and Enter: it was done by hand";
@@ -78,6 +95,7 @@ impl Guide {
         match act {
             Act::Run(line) => Ok(shell::run(&self.root, line).await?.0),
             Act::Follow(line) => self.follow(line).await,
+            Act::Insist(line) => self.insist(line).await,
             Act::Aim(base) => {
                 self.client.aim(base);
                 Ok(Value::Null)
@@ -98,9 +116,21 @@ impl Guide {
                 output = &mut command => break Ok(output?.0),
                 () = tokio::time::sleep(Duration::from_secs(2)) => {
                     let status = shell::run(&root, STATUS).await.unwrap_or_default();
-                    self.screen.progress(&progress(&status.0["moves"][0]));
+                    self.screen.progress(&progress(&status.0));
                 }
             }
+        }
+    }
+
+    async fn insist(&mut self, line: &str) -> Result<Value> {
+        let begun = Instant::now();
+        loop {
+            match shell::run(&self.root, line).await {
+                Ok(output) => return Ok(output.0),
+                Err(error) if begun.elapsed() > INSISTENCE => return Err(error),
+                Err(error) => self.screen.progress(&format!("not yet: {error}")),
+            }
+            tokio::time::sleep(Duration::from_secs(1)).await;
         }
     }
 
@@ -119,7 +149,7 @@ impl Guide {
         self.load.elapsed().saturating_sub(Duration::from_secs(1))
     }
 
-    fn windows(&self, begun: Duration, ended: Duration) -> Windows {
+    fn windows(&self, arrived: Duration, begun: Duration, ended: Duration) -> Windows {
         let second = Duration::from_secs(1);
         let now = self.load.elapsed();
         let before = (begun.saturating_sub(AROUND), begun.saturating_sub(second));
@@ -128,7 +158,7 @@ impl Guide {
             before: report.window(before.0, before.1),
             during: report.window(begun, ended),
             after: report.window(after.0, after.1),
-            whole: report.window(begun, after.1),
+            whole: report.window(arrived, after.1),
             sign_ups: [before, (begun, ended), after].map(|(from, to)| sign_ups(report, from, to)),
         })
     }
@@ -139,7 +169,7 @@ impl Guide {
             return Ok(Value::Null);
         }
         let status = shell::run(&self.root, STATUS).await?;
-        Ok(status.0["moves"][0].clone())
+        Ok(status.0)
     }
 }
 

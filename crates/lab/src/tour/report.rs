@@ -5,7 +5,7 @@ use ficus_load::{Latency, Summary};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::chapters::{Act, Direction, Step};
+use super::chapters::{Direction, Step};
 use crate::judge::Verdict;
 
 /// The whole. Fields may be added, never taken away or renamed.
@@ -76,8 +76,8 @@ pub struct Switch {
     pub at: Option<String>,
     pub pause_ms: Option<f64>,
     pub slowest_ms: f64,
-    /// Requests that took longer than the pause less 10 ms, which is what holding looks like from outside.
-    pub held: Option<u64>,
+    /// Requests that the gateway held until the owner had changed.
+    pub held: usize,
     pub failed: u64,
 }
 
@@ -91,7 +91,7 @@ pub struct Windows {
 }
 
 impl Switch {
-    pub fn new(direction: Direction, said: &Value, during: &Summary) -> Self {
+    pub fn new(direction: Direction, said: &Value, during: &Summary, held: usize) -> Self {
         let switch = &said["switch"];
         Self {
             capability: "notifications",
@@ -100,7 +100,7 @@ impl Switch {
             at: switch["at"].as_str().map(str::to_owned),
             pause_ms: switch["pause_ms"].as_f64(),
             slowest_ms: during.latency.max,
-            held: switch["held"].as_u64(),
+            held,
             failed: during.failed,
         }
     }
@@ -118,7 +118,7 @@ impl StepReport {
             rows_moved: status["rows_copied"].as_u64(),
             rows_differing: status["diff"]["rows_differing"].as_u64(),
             pause_ms: said["switch"]["pause_ms"].as_f64(),
-            commands: step.acts.iter().filter_map(Act::command).map(str::to_owned).collect(),
+            commands: step.commands().map(str::to_owned).collect(),
         }
     }
 
@@ -130,11 +130,11 @@ impl StepReport {
             self.failed,
             self.latency_ms.text()
         );
-        if let Some(rows) = self.rows_moved {
+        if let Some(rows) = self.rows_moved.filter(|rows| *rows > 0) {
             line += &format!("; {rows} rows moved");
         }
         if let Some(rows) = self.rows_differing {
-            line += &format!(", {rows} differing");
+            line += &format!("; {rows} rows differ");
         }
         if let Some(pause) = self.pause_ms {
             line += &format!("; write pause {pause:.0} ms");
@@ -146,7 +146,7 @@ impl StepReport {
         line
     }
 
-    fn row(&self, chapter: u32) -> [String; 8] {
+    fn row(&self, chapter: u32) -> [String; 9] {
         let number = |value: Option<u64>| value.map(|value| value.to_string()).unwrap_or_default();
         [
             format!("{chapter}: {}", self.name),
@@ -155,7 +155,8 @@ impl StepReport {
             self.latency_ms.before.text(),
             self.latency_ms.during.text(),
             self.latency_ms.after.text(),
-            format!("{} {}", number(self.rows_moved), number(self.rows_differing)),
+            number(self.rows_moved.filter(|rows| *rows > 0)),
+            number(self.rows_differing),
             self.pause_ms.map(|pause| format!("{pause:.1}")).unwrap_or_default(),
         ]
     }
@@ -184,14 +185,15 @@ impl TourReport {
     /// One row a step.
     pub fn table(&self) -> String {
         let mut table = Table::new();
-        table.load_preset(presets::ASCII_HORIZONTAL_ONLY).set_header([
+        table.load_preset(presets::NOTHING).set_header([
             "step",
             "requests",
             "failed",
             "before\np50/p99 ms",
             "during\np50/p99 ms",
             "after\np50/p99 ms",
-            "rows moved\nand differing",
+            "rows\nmoved",
+            "rows\ndiffering",
             "write pause\nms",
         ]);
         for chapter in &self.chapters {
