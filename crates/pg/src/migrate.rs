@@ -8,6 +8,8 @@ use sqlx::{
     postgres::PgConnectOptions,
 };
 
+use crate::pool::SEARCH_PATH;
+
 /// One folder of migrations and the table that says which of them have run.
 pub struct Migrations {
     pub migrator: &'static Migrator,
@@ -17,7 +19,8 @@ pub struct Migrations {
 
 /// Applies what has not run yet, in the order given. Run as one job, never at a service's start.
 pub async fn migrate(url: &str, all: &[Migrations]) -> Result<(), MigrateError> {
-    let mut connection = PgConnectOptions::from_str(url)?.connect().await?;
+    let options = PgConnectOptions::from_str(url)?.options([SEARCH_PATH]);
+    let mut connection = options.connect().await?;
     for migrations in all {
         let mut migrator =
             Migrator { migrations: migrations.migrator.migrations.clone(), ..Migrator::DEFAULT };

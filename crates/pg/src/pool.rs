@@ -7,6 +7,9 @@ use sqlx::{
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
+/// A role that is called as the engine's schema would otherwise find that one first (`"$user"`).
+pub(crate) const SEARCH_PATH: (&str, &str) = ("search_path", "public");
+
 /// Connects lazily: the server need not be there yet, and may go and come back.
 ///
 /// `max` is the number of connections at most. A statement ends after 10 s and a transaction left idle
@@ -16,6 +19,7 @@ pub fn connect(url: &str, application_name: &str, max: u32) -> Result<PgPool, sq
         ("statement_timeout", "10s"),
         ("idle_in_transaction_session_timeout", "10s"),
         ("timezone", "UTC"),
+        SEARCH_PATH,
     ]);
     Ok(PgPoolOptions::new()
         .max_connections(max)

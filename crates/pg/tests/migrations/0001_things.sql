@@ -1,0 +1,2 @@
+CREATE TABLE things (id bigserial PRIMARY KEY);
+CREATE SCHEMA ficus;
