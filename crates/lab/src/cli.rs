@@ -43,7 +43,7 @@ impl Cli {
             Command::Ps(arguments) => ps::run(arguments).await,
             Command::Logs(arguments) => logs::run(&arguments),
             Command::Seed(arguments) => seed::run(arguments).await,
-            Command::Tour(arguments) => tour::run(arguments).await,
+            Command::Tour(arguments) => Box::pin(tour::run(arguments)).await,
             Command::Scratch(arguments) => scratch::run(arguments).await,
         }
     }

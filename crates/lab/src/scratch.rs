@@ -18,7 +18,7 @@ use crate::servers::{Kafka, Launch, Postgres, ports};
 
 mod migrated;
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// What `lab scratch` is told.
 #[derive(Args, Debug)]
@@ -30,7 +30,7 @@ pub struct Arguments {
     /// A running broker to use instead of starting Kafka
     #[arg(long, value_name = "HOST:PORT")]
     kafka: Option<String>,
-    /// Makes Trellis's databases and migrates them; sets MONOLITH_DATABASE_URL and its like
+    /// Makes Trellis's databases and migrates them; sets `MONOLITH_DATABASE_URL` and its like
     #[arg(long)]
     migrated: bool,
     /// The command to run
@@ -38,7 +38,7 @@ pub struct Arguments {
     command: Vec<String>,
 }
 
-/// Runs the command with FICUS_TEST_POSTGRES, FICUS_TEST_POSTGRES_2 and FICUS_TEST_KAFKA set; answers its
+/// Runs the command with `FICUS_TEST_POSTGRES`, `FICUS_TEST_POSTGRES_2` and `FICUS_TEST_KAFKA` set; answers its
 /// exit code.
 pub async fn run(arguments: Arguments) -> Result<ExitCode> {
     let folder = env::temp_dir().join(format!("ficus-scratch-{}", std::process::id()));

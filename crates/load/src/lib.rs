@@ -18,3 +18,7 @@ pub use report::{Latency, Report, Summary};
 pub use request::{Class, Reply, Request};
 pub use run::{Load, Options};
 pub use scenario::{Planned, Scenario};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -78,13 +78,14 @@ impl Report {
         record(&mut cell.latency, sample.latency);
         record(&mut cell.service, sample.service);
         if !sample.ok {
-            self.keep(sample.due, failure());
+            let failure = failure();
+            self.keep(sample.due, &failure);
         }
     }
 
     pub(crate) fn shed(&mut self, route: &'static str, due: Duration) {
         self.cell(route, due).shed += 1;
-        self.keep(due, format!("{route} shed: too many in flight"));
+        self.keep(due, &format!("{route} shed: too many in flight"));
     }
 
     /// The first failures, each with the second it was due in.
@@ -121,7 +122,7 @@ impl Report {
         self.seconds.entry(due.as_secs()).or_default().entry(route).or_default()
     }
 
-    fn keep(&mut self, due: Duration, failure: String) {
+    fn keep(&mut self, due: Duration, failure: &str) {
         if self.failures.len() < FAILURES_KEPT {
             self.failures.push(format!("at {:.1} s: {failure}", due.as_secs_f64()));
         }
@@ -157,7 +158,7 @@ fn latency(histogram: &Histogram<u32>) -> Latency {
 
 fn record(histogram: &mut Histogram<u32>, duration: Duration) {
     // An hour is beyond any time-out; without the bound a mistaken value would make the histogram huge.
-    let microseconds = duration.min(Duration::from_secs(3_600)).as_micros();
+    let microseconds = duration.min(Duration::from_hours(1)).as_micros();
     let microseconds = u64::try_from(microseconds).expect("an hour fits 64 bits");
     histogram.record(microseconds).expect("a growing histogram takes any value");
 }

@@ -1,4 +1,5 @@
 //! The load generator against a server whose behaviour is scripted.
+#![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -50,7 +51,7 @@ async fn stalling(from: Duration, to: Duration) -> String {
         async move {
             let age = begun.elapsed();
             if age >= from && age < to {
-                tokio::time::sleep(to - age).await;
+                tokio::time::sleep(to.saturating_sub(age)).await;
             }
         }
     };
@@ -72,7 +73,7 @@ async fn load(base: &str, in_flight: u32, length: Duration) -> (Report, Arc<Mute
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stall_is_felt_by_all_that_were_due_in_it() {
-    let base = stalling(Duration::from_millis(1_000), Duration::from_millis(2_000)).await;
+    let base = stalling(Duration::from_secs(1), Duration::from_secs(2)).await;
     let (report, _) = load(&base, 1_000, Duration::from_secs(4)).await;
     let total = report.total();
     assert_eq!((total.failed, total.shed), (0, 0));

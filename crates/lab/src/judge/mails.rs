@@ -13,10 +13,13 @@ struct Line {
 }
 
 /// How often each Message-ID was taken.
-pub fn read(file: &Path) -> Result<HashMap<String, usize>> {
+pub type Taken = HashMap<String, usize>;
+
+/// Reads the mail server's file.
+pub fn read(file: &Path) -> Result<Taken> {
     let text = fs::read_to_string(file)
         .with_context(|| format!("failed to read the mails in {}", file.display()))?;
-    let mut taken = HashMap::new();
+    let mut taken = Taken::new();
     // The last line may be half written.
     for line in text.split_inclusive('\n').filter(|line| line.ends_with('\n')) {
         let line: Line = serde_json::from_str(line).context("failed to read a mail")?;

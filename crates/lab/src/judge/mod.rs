@@ -9,4 +9,5 @@ pub mod topics;
 pub mod verdict;
 
 pub use facts::Facts;
+pub use mails::Taken;
 pub use verdict::{Verdict, judge};

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::Facts;
 use super::facts::About;
-use super::mails::message_id;
+use super::mails::{Taken, message_id};
 use crate::tour::scenario::Effect;
 
 /// What was found, in numbers.
@@ -44,7 +44,7 @@ impl Verdict {
 }
 
 /// Compares databases and mails with the ledger. Order and staleness are counted by others.
-pub fn judge(ledger: &Ledger<Effect>, facts: &Facts, taken: &HashMap<String, usize>) -> Verdict {
+pub fn judge(ledger: &Ledger<Effect>, facts: &Facts, taken: &Taken) -> Verdict {
     let mut judge = Judge {
         facts,
         taken,
@@ -88,9 +88,12 @@ fn settled(ledger: &Ledger<Effect>) -> Vec<&Record<Effect>> {
     ledger.records().iter().filter(|record| !repeated.contains(&record.number)).collect()
 }
 
+/// By task: how often it was changed, and the title and state that it was given last.
+type Changes<'a> = HashMap<i64, (i64, Option<(&'a str, &'a str)>)>;
+
 struct Judge<'a> {
     facts: &'a Facts,
-    taken: &'a HashMap<String, usize>,
+    taken: &'a Taken,
     verdict: Verdict,
     /// What somebody should have been told, so that the rest is too much.
     items: HashSet<About>,
@@ -126,7 +129,7 @@ impl Judge<'_> {
             }
             Effect::MarkedRead { notification_id } => {
                 if !self.facts.read.contains(notification_id) {
-                    self.lost(format!("inbox item {notification_id} is not read"));
+                    self.lost(&format!("inbox item {notification_id} is not read"));
                 }
             }
             Effect::TaskUpdated { .. } | Effect::Preferred { .. } => {}
@@ -141,7 +144,7 @@ impl Judge<'_> {
             _ => false,
         };
         if left {
-            self.doubled(format!("{} {} was refused and is there", record.kind, record.marker));
+            self.doubled(&format!("{} {} was refused and is there", record.kind, record.marker));
         }
     }
 
@@ -158,7 +161,7 @@ impl Judge<'_> {
             let state = &found.state;
             self.once(taken, || format!("mail {} ({state}) at the mail server", found.id));
             if taken == 1 && state != "sent" {
-                self.lost(format!("that mail {} was sent: it is {state}", found.id));
+                self.lost(&format!("that mail {} was sent: it is {state}", found.id));
             }
         }
         self.mails.insert(mail);
@@ -166,7 +169,7 @@ impl Judge<'_> {
 
     /// Of values that were changed several times, one at a time, the last stands and each change counted.
     fn last_values(&mut self, settled: &[&Record<Effect>]) {
-        let mut tasks: HashMap<i64, (i64, Option<(&str, &str)>)> = HashMap::new();
+        let mut tasks = Changes::new();
         let mut preferences = HashMap::new();
         for record in settled.iter().filter(|record| record.class == Class::Acknowledged) {
             match &record.effect {
@@ -187,13 +190,13 @@ impl Judge<'_> {
         self.check_preferences(&preferences);
     }
 
-    fn check_tasks(&mut self, expected: &HashMap<i64, (i64, Option<(&str, &str)>)>) {
+    fn check_tasks(&mut self, expected: &Changes<'_>) {
         for task in self.facts.tasks.values().flatten() {
             let Some((version, last)) = expected.get(&task.id) else { continue };
             self.changes(task.version, *version, || format!("task {}", task.id));
             let state = |state: &str| state.trim_start_matches("TASK_STATE_").to_lowercase();
             if last.is_some_and(|(title, last)| title != task.title || state(last) != task.state) {
-                self.lost(format!("the last change of task {}", task.id));
+                self.lost(&format!("the last change of task {}", task.id));
             }
         }
     }
@@ -201,12 +204,12 @@ impl Judge<'_> {
     fn check_preferences(&mut self, expected: &HashMap<i64, (i64, bool, bool)>) {
         for (user, (changes, in_app, email)) in expected {
             let Some(found) = self.facts.preferences.get(user) else {
-                self.lost(format!("preferences of user {user}"));
+                self.lost(&format!("preferences of user {user}"));
                 continue;
             };
             self.changes(found.version, *changes, || format!("preferences of user {user}"));
             if (found.in_app, found.email) != (*in_app, *email) {
-                self.lost(format!("the last change of the preferences of user {user}"));
+                self.lost(&format!("the last change of the preferences of user {user}"));
             }
         }
     }
@@ -217,42 +220,42 @@ impl Judge<'_> {
         for about in
             facts.items.keys().filter(|about| !self.items.contains(*about)).collect::<Vec<_>>()
         {
-            self.doubled(format!("inbox item {about:?} has no cause"));
+            self.doubled(&format!("inbox item {about:?} has no cause"));
         }
         for mail in
             facts.mails.keys().filter(|mail| !self.mails.contains(*mail)).collect::<Vec<_>>()
         {
-            self.doubled(format!("mail {mail:?} has no cause"));
+            self.doubled(&format!("mail {mail:?} has no cause"));
         }
         let known: HashSet<String> =
             facts.mails.values().flatten().map(|mail| message_id(mail.id)).collect();
         for id in self.taken.keys().filter(|id| !known.contains(*id)).collect::<Vec<_>>() {
-            self.doubled(format!("{id} was sent and is no mail of the database"));
+            self.doubled(&format!("{id} was sent and is no mail of the database"));
         }
     }
 
     fn once(&mut self, found: usize, what: impl Fn() -> String) {
         match found {
-            0 => self.lost(what()),
+            0 => self.lost(&what()),
             1 => {}
-            _ => self.doubled(format!("{} is there {found} times", what())),
+            _ => self.doubled(&format!("{} is there {found} times", what())),
         }
     }
 
     fn changes(&mut self, found: i64, expected: i64, what: impl Fn() -> String) {
         if found < expected {
-            self.lost(format!("{}: {} of {expected} changes", what(), expected - found));
+            self.lost(&format!("{}: {} of {expected} changes", what(), expected - found));
         } else if found > expected {
-            self.doubled(format!("{}: {found} changes instead of {expected}", what()));
+            self.doubled(&format!("{}: {found} changes instead of {expected}", what()));
         }
     }
 
-    fn lost(&mut self, what: String) {
+    fn lost(&mut self, what: &str) {
         self.verdict.lost += 1;
         self.verdict.note(format!("lost: {what}"));
     }
 
-    fn doubled(&mut self, what: String) {
+    fn doubled(&mut self, what: &str) {
         self.verdict.doubled += 1;
         self.verdict.note(format!("doubled: {what}"));
     }

@@ -47,24 +47,29 @@ pub async fn seed(url: &str, rows: i64, seed: u64) -> Result<u64> {
         known == 0,
         "the database has {known} users already; seed an empty one (lab down, lab up)"
     );
-    let plan = Plan::new(rows, seed);
-    tokio::try_join!(
-        people::users(&pool, &plan),
-        people::workspaces(&pool, &plan),
-        people::members(&pool, &plan),
-        work::projects(&pool, &plan),
-        work::tasks(&pool, &plan),
-        work::comments(&pool, &plan),
-    )?;
-    let (notifications, emails, preferences, answers, events) = tokio::try_join!(
-        inbox::notifications(&pool, &plan),
-        inbox::emails(&pool, &plan),
-        people::preferences(&pool, &plan),
-        inbox::answers(&pool, &plan),
-        inbox::events(&pool, &plan),
-    )?;
+    let rows = Box::pin(fill(&pool, &Plan::new(rows, seed))).await?;
     settle(&pool).await?;
     pool.close().await;
+    Ok(rows)
+}
+
+/// Several tables at once; answers how many rows the notifications capability has.
+async fn fill(pool: &PgPool, plan: &Plan) -> Result<u64> {
+    tokio::try_join!(
+        people::users(pool, plan),
+        people::workspaces(pool, plan),
+        people::members(pool, plan),
+        work::projects(pool, plan),
+        work::tasks(pool, plan),
+        work::comments(pool, plan),
+    )?;
+    let (notifications, emails, preferences, answers, events) = tokio::try_join!(
+        inbox::notifications(pool, plan),
+        inbox::emails(pool, plan),
+        people::preferences(pool, plan),
+        inbox::answers(pool, plan),
+        inbox::events(pool, plan),
+    )?;
     Ok(notifications + emails + preferences + answers + events)
 }
 

@@ -136,20 +136,16 @@ async fn create(
 ) -> Result<Launch> {
     let folder = root.data().join(program.name);
     let port = program.ports[0].1;
-    match kafka.filter(|_| program.name == "kafka") {
-        Some(kafka) => {
-            if !folder.exists() {
-                kafka.create(&folder, port, program.ports[1].1).await?;
-            }
-            Ok(kafka.server(&folder))
+    if let Some(kafka) = kafka.filter(|_| program.name == "kafka") {
+        if !folder.exists() {
+            kafka.create(&folder, port, program.ports[1].1).await?;
         }
-        None => {
-            if !folder.exists() {
-                postgres.create(&folder, port, Durability::Full).await?;
-            }
-            Ok(postgres.server(&folder))
-        }
+        return Ok(kafka.server(&folder));
     }
+    if !folder.exists() {
+        postgres.create(&folder, port, Durability::Full).await?;
+    }
+    Ok(postgres.server(&folder))
 }
 
 async fn create_databases(root: &Root, stack: &mut Stack) -> Result<()> {

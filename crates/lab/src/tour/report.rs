@@ -1,5 +1,7 @@
 //! What the tour leaves: `.ficus/tour/report.json`, and a line and a table for a person.
 
+use std::fmt::Write as _;
+
 use comfy_table::{Table, presets};
 use ficus_load::{Latency, Summary};
 use serde::Serialize;
@@ -131,17 +133,17 @@ impl StepReport {
             self.latency_ms.text()
         );
         if let Some(rows) = self.rows_moved.filter(|rows| *rows > 0) {
-            line += &format!("; {rows} rows moved");
+            let _ = write!(line, "; {rows} rows moved");
         }
         if let Some(rows) = self.rows_differing {
-            line += &format!("; {rows} rows differ");
+            let _ = write!(line, "; {rows} rows differ");
         }
         if let Some(pause) = self.pause_ms {
-            line += &format!("; write pause {pause:.0} ms");
+            let _ = write!(line, "; write pause {pause:.0} ms");
         }
         let sign_ups = &self.sign_up_ms;
         if sign_ups.during.p50 > 150.0 || sign_ups.before.p50 > 150.0 {
-            line += &format!("\n     a sign-up took {} ms", sign_ups.text());
+            let _ = write!(line, "\n     a sign-up took {} ms", sign_ups.text());
         }
         line
     }

@@ -1,6 +1,6 @@
 //! The judge finds what was planted.
+#![expect(clippy::unwrap_used, reason = "tests")]
 
-use std::collections::HashMap;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -9,7 +9,7 @@ use http::{Method, StatusCode};
 
 use super::judge;
 use crate::judge::facts::{Mail, Preference, Task};
-use crate::judge::mails::message_id;
+use crate::judge::mails::{Taken, message_id};
 use crate::judge::{Facts, Verdict};
 use crate::tour::scenario::Effect;
 
@@ -17,12 +17,12 @@ use crate::tour::scenario::Effect;
 struct Run {
     ledger: Ledger<Effect>,
     facts: Facts,
-    taken: HashMap<String, usize>,
+    taken: Taken,
 }
 
 impl Run {
     fn new() -> Self {
-        let mut run = Self { ledger: Ledger::in_memory(), facts: facts(), taken: HashMap::new() };
+        let mut run = Self { ledger: Ledger::in_memory(), facts: facts(), taken: Taken::new() };
         run.taken = [1, 2, 3].map(|mail| (message_id(mail), 1)).into();
         run.wrote("t-1.", Effect::SignUp { email: "t-1.new@x".to_owned(), user_id: Some(10) });
         let title = "t-2. Visit".to_owned();
@@ -122,10 +122,10 @@ fn each_fault_is_found() {
         ("two mentions", |run| again(run, "mention"), (0, 1)),
         ("a mention of nobody", |run| invent(run), (0, 1)),
         ("no mail row", |run| run.facts.mails.retain(|about, _| about.1 != "mention"), (1, 1)),
-        ("a mail not taken", |run| drop(run.taken.remove(&message_id(2))), (1, 0)),
+        ("a mail not taken", |run| _ = run.taken.remove(&message_id(2)), (1, 0)),
         ("a mail taken twice", |run| *run.taken.get_mut(&message_id(2)).unwrap() = 2, (0, 1)),
         ("a mail never recorded", |run| unsent(run), (1, 0)),
-        ("an unknown mail", |run| drop(run.taken.insert(message_id(99), 1)), (0, 1)),
+        ("an unknown mail", |run| _ = run.taken.insert(message_id(99), 1), (0, 1)),
         ("an item unread", |run| run.facts.read.clear(), (1, 0)),
         ("a change lost", |run| task(run).version = 2, (1, 0)),
         ("a change twice", |run| task(run).version = 4, (0, 1)),

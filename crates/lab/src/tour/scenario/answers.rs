@@ -16,7 +16,7 @@ impl World {
     pub(super) fn take(&mut self, step: Step, reply: &Reply) {
         let answer = || -> Value { serde_json::from_slice(&reply.body).unwrap_or_default() };
         match step {
-            Step::Write(write) => self.take_write(write, reply),
+            Step::Write(write) => self.take_write(*write, reply),
             _ if reply.class != Class::Acknowledged => {}
             Step::SignIn { client } => self.take_token(client, &answer()),
             Step::Inbox { client, marked } => self.take_inbox(client, &marked, &answer()),

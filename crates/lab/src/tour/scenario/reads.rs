@@ -1,4 +1,5 @@
 //! Requests that only read.
+#![expect(clippy::unnecessary_wraps, reason = "the table of draws wants one type")]
 
 use bytes::Bytes;
 use ficus_load::{Planned, Request};

@@ -7,7 +7,7 @@ use super::Effect;
 /// One request under way.
 #[derive(Debug)]
 pub enum Step {
-    Write(Write),
+    Write(Box<Write>),
     SignIn {
         client: usize,
     },

@@ -1,4 +1,5 @@
 //! Requests that change something; each carries an idempotency key and leaves a marker.
+#![expect(clippy::unnecessary_wraps, reason = "the table of draws wants one type")]
 
 use ficus_load::{Planned, Request};
 use http::{Method, StatusCode};
@@ -79,8 +80,8 @@ impl World {
         mentioned.sort_unstable();
         mentioned.dedup();
         let marker = self.marker();
-        let names: String = mentioned.iter().map(|id| format!("@{id} ")).collect();
-        let body = json!({"body": format!("{marker} {names}could you have a look?")});
+        let names: Vec<_> = mentioned.iter().map(|id| format!("@{id}")).collect();
+        let body = json!({"body": format!("{marker} {} could you have a look?", names.join(" "))});
         let request = self.comment_request(actor, task_id, &body);
         let effect = Effect::Commented { task_id, comment_id: None, mentioned };
         Some(Self::write("comment", marker, effect, request, Holds::Nothing))
@@ -163,7 +164,7 @@ impl World {
     ) -> Planned<Step> {
         request.idempotency_key = Some(marker.clone());
         let write = Write { kind, marker, effect, request: request.clone(), holds };
-        expect_ok(request, Step::Write(write))
+        expect_ok(request, Step::Write(Box::new(write)))
     }
 }
 
