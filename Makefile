@@ -43,7 +43,10 @@ lint: ## Check format, lints and the directions between crates
 fmt: ## Format the code
 	cargo fmt --all
 
-sqlx: build ## Refresh .sqlx on scratch servers
-	rm -rf .sqlx && mkdir .sqlx
+sqlx: deps ## Refresh .sqlx on scratch servers
+	@[ -x $(LAB) ] || cargo build -p trellis-lab
+	rm -rf target/sqlx && mkdir -p target/sqlx
 	touch crates/*/src/lib.rs services/*/src/lib.rs
-	$(LAB) scratch --migrated -- env SQLX_OFFLINE=false SQLX_OFFLINE_DIR=$(CURDIR)/.sqlx cargo check --workspace --all-targets
+	$(LAB) scratch --migrated -- env SQLX_OFFLINE=false SQLX_OFFLINE_DIR=$(CURDIR)/target/sqlx \
+		cargo check --workspace --all-targets
+	rm -rf .sqlx && cp -r target/sqlx .sqlx
