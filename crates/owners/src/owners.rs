@@ -138,12 +138,15 @@ impl Owners {
         self.0.state(capability).is_none_or(|state| state.may_read(Instant::now()))
     }
 
-    /// Leave to begin one side effect as `side`: only while `side` owns the capability and no switch is
-    /// pending.
+    /// Leave to begin one side effect as `side`: only while `side` owns the capability, no switch is
+    /// pending, and the control database was heard less than 30 s ago if the move is unfinished.
     pub fn may_work(&self, capability: &str, side: Side) -> Option<Guard> {
-        let guard = self.begin(capability);
-        let view = guard.view();
-        (view.owner == side && view.pending.is_none()).then_some(guard)
+        let now = Instant::now();
+        let may = |state: &State| state.may_work(now, side).then(|| state.begin(now));
+        match self.0.state(capability) {
+            Some(state) => may(&state),
+            None => may(&State::new(Arc::new(Notify::new()))),
+        }
     }
 
     /// The view and every later one. It is marked as changed with every word from the control database,

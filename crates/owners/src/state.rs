@@ -12,9 +12,9 @@ use crate::{Guard, Side, View, guard::Generation};
 
 /// While a switch is pending, a read is sent only under a renewal asked for less than this ago.
 const READ_LEASE: Duration = Duration::from_millis(150);
-/// So long a capability with an unfinished move is read without a word from the control database. Under
-/// the 40 s after which the controller no longer waits for a silent picker.
-const READ_SILENCE: Duration = Duration::from_secs(30);
+/// So long a capability with an unfinished move is read, and worked on, without a word from the control
+/// database. Under the 40 s after which the controller no longer waits for a silent picker.
+const SILENCE: Duration = Duration::from_secs(30);
 
 /// A row of `move`, as it was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,11 +89,16 @@ impl State {
     pub(crate) fn may_read(&self, now: Instant) -> bool {
         let Some(asked_at) = self.asked_at else { return false };
         let silent = now.saturating_duration_since(asked_at);
-        if self.leased() {
-            silent < READ_LEASE
-        } else {
-            !self.heard.unfinished || silent < READ_SILENCE
-        }
+        if self.leased() { silent < READ_LEASE } else { !self.heard.unfinished || silent < SILENCE }
+    }
+
+    /// Whether a side effect may begin as `side`. A worker that is cut off would repeat what the new owner
+    /// does: the fence stops its writes, not its mails.
+    pub(crate) fn may_work(&self, now: Instant, side: Side) -> bool {
+        let view = self.view(now);
+        let cut_off = self.heard.unfinished
+            && self.asked_at.is_none_or(|at| now.saturating_duration_since(at) >= SILENCE);
+        view.owner == side && view.pending.is_none() && !cut_off
     }
 
     pub(crate) fn begin(&self, now: Instant) -> Guard {
@@ -175,11 +180,22 @@ mod tests {
     fn thirty_silent_seconds_end_reads_of_an_unfinished_move_only() {
         let start = Instant::now();
         let unfinished = Heard { unfinished: true, ..Heard::NO_MOVE };
-        let later = start + READ_SILENCE;
-        let before = start + READ_SILENCE.saturating_sub(Duration::from_millis(1));
+        let later = start + SILENCE;
+        let before = start + SILENCE.saturating_sub(Duration::from_millis(1));
         assert!(!state(unfinished, start).may_read(later));
         assert!(state(unfinished, start).may_read(before));
         assert!(state(Heard::NO_MOVE, start).may_read(later));
+    }
+
+    #[test]
+    fn thirty_silent_seconds_end_work_on_an_unfinished_move() {
+        let start = Instant::now();
+        let later = start + SILENCE;
+        let unfinished = state(Heard { unfinished: true, ..Heard::NO_MOVE }, start);
+        assert!(unfinished.may_work(start, Side::Monolith));
+        assert!(!unfinished.may_work(start, Side::Service));
+        assert!(!unfinished.may_work(later, Side::Monolith));
+        assert!(state(Heard::NO_MOVE, start).may_work(later, Side::Monolith));
     }
 
     #[test]
