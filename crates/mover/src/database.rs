@@ -31,7 +31,7 @@ impl Database {
         let follow =
             options.clone().application_name(&format!("ficus-follow:{capability}")).options([
                 ("statement_timeout", "120s"),
-                ("idle_in_transaction_session_timeout", "30s"),
+                ("idle_in_transaction_session_timeout", "2s"),
             ]);
         let steps = options
             .application_name(&format!("ficus:{capability}"))
@@ -41,7 +41,7 @@ impl Database {
             capability: capability.to_owned(),
             follow: pool(5).connect_lazy_with(follow),
             steps: pool(u32::try_from(tables).unwrap_or(u32::MAX).clamp(1, 32) + 2)
-                .idle_timeout(Duration::from_secs(60))
+                .idle_timeout(Duration::from_mins(1))
                 .connect_lazy_with(steps),
         })
     }
@@ -68,6 +68,12 @@ impl Database {
             Some(STALE_ATTEMPT) => {
                 Error::StaleAttempt { capability: self.capability.clone(), side: self.side }
             }
+            // Only steps bound their locks, to 60 ms each.
+            Some("55P03") => Error::LockTimeout {
+                side: self.side,
+                table: "the cursor or the token".to_owned(),
+                milliseconds: 60,
+            },
             _ if matches!(source, sqlx::Error::PoolTimedOut) => {
                 Error::Unreachable { side: self.side }
             }
@@ -114,5 +120,5 @@ fn pool(connections: u32) -> PgPoolOptions {
     PgPoolOptions::new()
         .max_connections(connections)
         .acquire_timeout(Duration::from_secs(3))
-        .max_lifetime(Duration::from_secs(30 * 60))
+        .max_lifetime(Duration::from_mins(30))
 }

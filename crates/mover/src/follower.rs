@@ -108,7 +108,7 @@ pub struct Drained {
 /// Without anything to do, the cursor is stored this often, so that the log can be pruned.
 const IDLE_STORE: Duration = Duration::from_millis(500);
 /// A round beyond this counts as an unreachable database.
-const SILENCE: Duration = Duration::from_secs(180);
+const SILENCE: Duration = Duration::from_mins(3);
 
 impl Mover {
     /// The follower of a direction at an epoch, from where its cursor stands.
@@ -145,7 +145,7 @@ impl Follower {
     async fn page(&mut self, budget: Budget) -> Result<Round> {
         loop {
             let wants = Wants {
-                limit: (!self.alone).then_some(self.pace.page_rows),
+                limit: (!self.alone).then_some(self.pace.page),
                 chunks: budget.chunks,
                 pending: pending::COMPARED_AT_ONCE,
                 sequences: false,
@@ -189,8 +189,8 @@ impl Follower {
 
     /// Lowers how many dirty entries a page takes at most (10,000), for tests and small machines.
     pub fn page_at_most(&mut self, entries: u32) {
-        self.pace.most_page_rows = entries.max(1);
-        self.pace.page_rows = self.pace.page_rows.min(self.pace.most_page_rows);
+        self.pace.largest_page = entries.max(1);
+        self.pace.page = self.pace.page.min(self.pace.largest_page);
     }
 
     /// Rows copied since the copy began, all rounds together.

@@ -23,6 +23,7 @@ pub enum Direction {
 }
 
 impl Side {
+    #[must_use]
     pub fn other(self) -> Self {
         match self {
             Self::Monolith => Self::Service,
@@ -58,6 +59,7 @@ impl Direction {
         self.source().other()
     }
 
+    #[must_use]
     pub fn opposite(self) -> Self {
         self.target().outward()
     }

@@ -8,6 +8,9 @@ use crate::{
 /// What a retired table's name ends with.
 const RETIRED: &str = "_retired_by_ficus";
 
+const QUIET: &str = "SELECT ficus.quiet_table($1, $2, $3, $4)";
+const UNINSTALL: &str = "SELECT ficus.uninstall_table($1, $2, $3, $4)";
+
 impl Mover {
     /// Cancel, first half: closes the forward cursor, so that no follower can write any more, and empties the
     /// service's tables, which must be shut.
@@ -54,8 +57,6 @@ impl Mover {
             self.inner.definition.tables(side.outward()).iter().map(|t| t.table.as_str()).collect();
         self.call_with_tables(side, attempt, "SELECT ficus.drop_views($1, $2, $3)", &outward)
             .await?;
-        const QUIET: &str = "SELECT ficus.quiet_table($1, $2, $3, $4)";
-        const UNINSTALL: &str = "SELECT ficus.uninstall_table($1, $2, $3, $4)";
         for text in [QUIET, UNINSTALL] {
             for table in self.tables_of(side) {
                 self.table_step(side, attempt, text, table, fence_too).await?;

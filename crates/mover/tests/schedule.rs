@@ -247,11 +247,12 @@ async fn after_every_single_page_round_the_target_is_the_projection_of_the_sourc
         let mut follower = library.follower(direction).await;
         support::follow_until_verified(&mut follower).await;
         assert_eq!(follower.verdict().rows_differing, 0);
+        assert!(library.epoch > 1 || follower.rows_copied() > 0, "{}", follower.rows_copied());
         library.assert_equal(direction).await;
         eprintln!("{direction}: {tally:?}, {:?}", follower.verdict());
         library.switch(direction).await;
     }
     assert!(tally.single > 30 && tally.crashes > 10 && tally.dirty > 200, "{tally:?}");
-    assert!(tally.copied > 0 && tally.verified > 50, "{tally:?}");
+    assert!(tally.verified > 50, "{tally:?}");
     library.close().await;
 }

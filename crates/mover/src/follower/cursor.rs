@@ -88,7 +88,7 @@ impl Cursor {
         direction: Direction,
         connection: &mut PgConnection,
     ) -> sqlx::Result<bool> {
-        let moved = sqlx::query(
+        let updated = sqlx::query(
             "UPDATE ficus.cursor
              SET version = version + 1, snap = $6::text::pg_snapshot, snap_at = to_timestamp($7),
                  page = $8, chunk = $9, verify = $10
@@ -107,7 +107,7 @@ impl Cursor {
         .bind(Json(&next.verify))
         .execute(connection)
         .await?;
-        Ok(moved.rows_affected() == 1)
+        Ok(updated.rows_affected() == 1)
     }
 
     /// Stores what comparing found, in the transaction that has swapped the cursor.
@@ -133,8 +133,8 @@ impl Cursor {
         next.version += 1;
         next.verify = Verify::default();
         let mut connection = target.follow.acquire().await.map_err(|e| target.error(e))?;
-        let moved = self.swap(&next, mover, direction, &mut connection).await;
-        if !moved.map_err(|e| target.error(e))? {
+        let swapped = self.swap(&next, mover, direction, &mut connection).await;
+        if !swapped.map_err(|e| target.error(e))? {
             return Err(lost(mover, direction));
         }
         *self = next;

@@ -21,43 +21,43 @@ const SMALLEST_PAGE: u32 = 500;
 /// Adapts so that each stays below [`AIM`].
 #[derive(Debug)]
 pub(crate) struct Pace {
-    chunk_rows: f64,
-    pub page_rows: u32,
-    pub most_page_rows: u32,
+    chunk: f64,
+    pub page: u32,
+    pub largest_page: u32,
 }
 
 impl Default for Pace {
     fn default() -> Self {
-        Self { chunk_rows: 2_000.0, page_rows: PAGE, most_page_rows: PAGE }
+        Self { chunk: 2_000.0, page: PAGE, largest_page: PAGE }
     }
 }
 
 impl Pace {
     pub fn chunk_rows(&self) -> i64 {
         #[expect(clippy::cast_possible_truncation, reason = "between 500 and 20,000")]
-        let rows = self.chunk_rows as i64;
+        let rows = self.chunk as i64;
         rows
     }
 
     /// A chunk of the present size took this long on the slower of the two sides.
     pub fn chunk_took(&mut self, elapsed: Duration) {
         let room = 0.8 * AIM.as_secs_f64() / elapsed.as_secs_f64().max(1e-4);
-        self.chunk_rows = (self.chunk_rows * room.clamp(0.25, 1.5)).clamp(CHUNK.0, CHUNK.1);
+        self.chunk = (self.chunk * room.clamp(0.25, 1.5)).clamp(CHUNK.0, CHUNK.1);
     }
 
     /// Reading the changes of a page took this long.
     pub fn page_took(&mut self, elapsed: Duration, full: bool) {
         if elapsed > AIM {
-            self.page_rows = (self.page_rows / 2).max(SMALLEST_PAGE).min(self.most_page_rows);
+            self.page = (self.page / 2).max(SMALLEST_PAGE).min(self.largest_page);
         } else if full && elapsed < AIM / 3 {
-            self.page_rows = (self.page_rows * 2).min(self.most_page_rows);
+            self.page = (self.page * 2).min(self.largest_page);
         }
     }
 }
 
 /// What is confirmed this long may leave the log.
-const KEPT: Duration = Duration::from_secs(15 * 60);
-const EVERY: Duration = Duration::from_secs(60);
+const KEPT: Duration = Duration::from_mins(15);
+const EVERY: Duration = Duration::from_mins(1);
 
 /// Remembers which snapshot was confirmed when.
 #[derive(Debug, Default)]

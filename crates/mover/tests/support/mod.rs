@@ -111,15 +111,27 @@ impl Library {
 
     /// C0 to C9.
     pub async fn switch(&mut self, direction: Direction) {
+        assert!(self.try_switch(direction).await);
+    }
+
+    /// False if it was aborted because a lock was not to be had.
+    pub async fn try_switch(&mut self, direction: Direction) -> bool {
         self.raise().await;
         let (mover, attempt) = (self.mover.clone(), self.attempt);
-        let mut follower = self.follower(direction).await;
         mover.fence(direction.source(), attempt).await.unwrap();
-        follower.drain(attempt).await.unwrap();
         mover.store_reverse_cursor(direction, attempt, self.epoch + 1).await.unwrap();
-        let opening = mover.prepare_opening(direction, attempt).await.unwrap();
+        let drained = self.follower(direction).await.drain(attempt).await;
+        let opening = match drained {
+            Ok(_) => mover.prepare_opening(direction, attempt).await,
+            Err(error) => Err(error),
+        };
+        let Ok(opening) = opening else {
+            mover.unfence(direction.source(), attempt).await.unwrap();
+            return false;
+        };
         self.epoch += 1;
         opening.commit().await.unwrap();
+        true
     }
 
     /// Rows that only one side has, as "table: row", of a direction's target tables; the source's first.
