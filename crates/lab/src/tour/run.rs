@@ -44,8 +44,9 @@ pub struct Arguments {
     servers: up::Servers,
 }
 
-/// Requests in flight at most; a second of the usual rate.
-const IN_FLIGHT: u32 = 400;
+/// Requests in flight at most: five seconds of the usual rate, so that a machine that is busy otherwise sheds
+/// nothing.
+const IN_FLIGHT: u32 = 1_000;
 const PATIENCE: Duration = Duration::from_secs(10);
 /// What chapter 0 needs.
 const MVP: [&str; 5] = ["postgres-monolith", "postgres-services", "kafka", "sandbox", "monolith"];
@@ -87,6 +88,9 @@ async fn fresh(root: &Root, arguments: &Arguments, screen: &Screen) -> Result<St
     let stopped = down::stop(root).await?;
     if stopped > 0 {
         screen.say(&format!("An earlier stack was stopped and removed ({stopped} processes)."));
+    }
+    if root.logs().exists() {
+        fs::remove_dir_all(root.logs())?;
     }
     screen.say("Starting the servers and the monolith.");
     let only = MVP.map(str::to_owned).to_vec();

@@ -8,9 +8,9 @@ use rand::Rng as _;
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom as _;
 
-use super::World;
 use super::mix::expect_ok;
 use super::step::Step;
+use super::{Client, World};
 
 /// Comments that one page holds with certainty.
 const PAGE: usize = 50;
@@ -83,6 +83,15 @@ impl World {
 
     pub(super) fn somebody(&self, random: &mut StdRng) -> usize {
         random.random_range(0..self.clients.len())
+    }
+
+    /// One of those who are like this, if a few tries find one.
+    pub(super) fn someone(
+        &self,
+        random: &mut StdRng,
+        like: impl Fn(&Client) -> bool,
+    ) -> Option<usize> {
+        (0..8).map(|_| self.somebody(random)).find(|client| like(&self.clients[*client]))
     }
 
     /// One of a team's latest tasks, and a member who may see it.

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::mix::expect_ok;
 use super::step::{Holds, Step, Write};
-use super::{Effect, World};
+use super::{Client, Effect, World};
 use crate::seed::PASSWORD;
 
 const STATES: [&str; 3] = ["TASK_STATE_OPEN", "TASK_STATE_DOING", "TASK_STATE_DONE"];
@@ -102,7 +102,7 @@ impl World {
     }
 
     pub(super) fn mark_read(&mut self, random: &mut StdRng) -> Option<Planned<Step>> {
-        let number = self.somebody(random);
+        let number = self.someone(random, |client| !client.unread.is_empty())?;
         let client = &mut self.clients[number];
         let id = client.unread.pop()?;
         client.marking.insert(id);
@@ -115,11 +115,9 @@ impl World {
     }
 
     pub(super) fn prefer(&mut self, random: &mut StdRng) -> Option<Planned<Step>> {
-        let number = self.somebody(random);
+        let free = |client: &Client| client.chooser && !client.preferences_held;
+        let number = self.someone(random, free)?;
         let client = &mut self.clients[number];
-        if !client.chooser || client.preferences_held {
-            return None;
-        }
         client.preferences_held = true;
         let (in_app, email) = (!client.mentions_in_app, random.random_bool(0.5));
         client.mentions_in_app = in_app;
