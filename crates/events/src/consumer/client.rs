@@ -96,8 +96,9 @@ impl Client {
         }
     }
 
-    /// A fatal error is reported as such; what caused it is asked for.
-    fn reason(&self, error: KafkaError) -> Error {
+    /// `error`, unless another has joined under this member's name: that is kept as the client's fatal
+    /// error, and everything fails after it, with errors that do not say so.
+    fn reason(&self, error: impl Into<Error>) -> Error {
         match self.consumer().client().fatal_error() {
             Some((RDKafkaErrorCode::FencedInstanceId, _)) => Error::Replaced,
             _ => error.into(),
@@ -107,7 +108,7 @@ impl Client {
     /// The batch need not come again. Offsets of partitions that are another's now are refused.
     pub async fn commit(&self, batch: &[Received]) -> Result<(), Error> {
         if self.consumer().assignment_lost() {
-            return Err(Error::AssignmentLost);
+            return Err(self.reason(Error::AssignmentLost));
         }
         let offsets = next_offsets(batch)?;
         let consumer = Arc::clone(self.consumer());

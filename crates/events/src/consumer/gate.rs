@@ -6,6 +6,8 @@ use ficus_owners::{Guard, Owners, Side, View};
 
 /// *Pending* can also end by time, without a word.
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
+/// So long a consumer leaves its place to another of its own side.
+const WITHOUT_ANOTHER_SIDE: Duration = Duration::from_secs(5);
 
 /// One capability as one side sees it.
 pub struct Gate {
@@ -33,9 +35,16 @@ impl Gate {
         self.wait_for(|view| view.owner != self.side).await;
     }
 
-    /// Waits until the epoch is another.
-    pub async fn changed(&self, epoch: i64) {
-        self.wait_for(|view| view.epoch != epoch).await;
+    /// Waits until the view is younger than the call, however long the control database is away. The first
+    /// word that comes may have been on its way already; the second is asked for after the first has come.
+    /// Where no control database is asked there is no other side, and only a while has to pass.
+    pub async fn heard_anew(&self) {
+        let mut views = self.owners.subscribe(&self.capability);
+        for _ in 0..2 {
+            if views.changed().await.is_err() {
+                return tokio::time::sleep(WITHOUT_ANOTHER_SIDE).await;
+            }
+        }
     }
 
     async fn wait_for(&self, wanted: impl FnMut(&View) -> bool) -> View {
@@ -61,5 +70,27 @@ impl Gate {
             }
             let _ = tokio::time::timeout(LOOK_AGAIN, views.changed()).await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+
+    use futures::FutureExt as _;
+
+    use super::*;
+
+    #[test]
+    fn a_view_is_younger_from_the_second_word_on_also_if_it_is_the_same() {
+        let view = View { epoch: 1, ..View::NO_MOVE };
+        let owners = Owners::fixed([("library".to_owned(), view)]);
+        let gate = Gate::new(owners.clone(), "library".into(), Side::Monolith);
+        let mut heard = pin!(gate.heard_anew());
+        assert!(heard.as_mut().now_or_never().is_none());
+        owners.set("library", view);
+        assert!(heard.as_mut().now_or_never().is_none());
+        owners.set("library", view);
+        assert!(heard.as_mut().now_or_never().is_some());
     }
 }

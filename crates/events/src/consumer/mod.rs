@@ -22,8 +22,6 @@ use gate::Gate;
 use session::End;
 
 const AFTER_AN_ERROR: Duration = Duration::from_millis(500);
-/// So long a consumer whose place was taken waits for the news, before it takes the place back.
-const AFTER_A_TAKEOVER: Duration = Duration::from_secs(5);
 
 /// Reads topics and hands what is new to a [`Handler`], in order for each key.
 pub struct Consumer {
@@ -64,7 +62,7 @@ impl Consumer {
                         instance = self.config.instance_id,
                         "another took this consumer's place"
                     );
-                    let _ = tokio::time::timeout(AFTER_A_TAKEOVER, self.gate.changed(epoch)).await;
+                    self.gate.heard_anew().await;
                 }
                 End::Broken(error) => {
                     tracing::warn!(group = self.config.group, %error, "failed to consume");

@@ -6,3 +6,4 @@ mod dead_letters;
 mod fence;
 mod order;
 mod relay;
+mod replaced;
