@@ -37,6 +37,8 @@ CREATE TABLE move (
     definition    jsonb NOT NULL,
     -- From create to complete or cancel: reads need a fresh word from here.
     unfinished    boolean NOT NULL DEFAULT true,
+    -- When this move was written down: a picker that was heard last before knows nothing of it.
+    created_at    timestamptz NOT NULL DEFAULT clock_timestamp(),
     CHECK ((step IS NULL) = (switching_to IS NULL)),
     CHECK ((pending IS NULL) = (pending_until IS NULL)),
     CHECK ((stream = 'none') = (direction IS NULL))

@@ -18,6 +18,8 @@ pub enum Error {
     Relay(#[source] sqlx::Error),
     #[error("the control database did not answer in time")]
     ControlSilent,
+    #[error("C1 to C5 took longer than 1,000 ms")]
+    OverBudget,
     #[error(transparent)]
     UnknownWord(#[from] UnknownWord),
     #[error(transparent)]
@@ -49,6 +51,7 @@ impl From<&Error> for Answer {
                 Answer::unprocessable("definition", detail)
             }
             Error::Relay(_) => Answer::unavailable("relay", detail),
+            Error::OverBudget => Answer::unavailable("over_budget", detail),
             Error::Mover(_) => Answer::unavailable("mover", detail),
             Error::UnknownWord(_) => Answer::unprocessable("unknown_word", detail),
         }

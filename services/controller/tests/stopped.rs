@@ -16,6 +16,8 @@ async fn stopped_before(step: &str, decided: bool) {
     shop.verified().await;
     shop.controller("").await;
 
+    let leader = shop.status().await.leader;
+    assert!(leader.ends_with(&shop.controllers[0].address.to_string()), "another leads too early");
     let mut moves = shop.leader().await;
     let request = ficus_control_api::control::v1::SwitchRequest {
         capability: CAPABILITY.to_owned(),
@@ -28,7 +30,8 @@ async fn stopped_before(step: &str, decided: bool) {
         status.step.is_empty() && status.attempt > 2
     })
     .await;
-    assert_eq!(shop.status().await.owner == "service", decided, "{step}");
+    let status = shop.status().await;
+    assert_eq!(status.owner == "service", decided, "{step}: {:#?}", status.journal);
     assert_eq!(shop.open().await, [!decided, decided], "{step}");
 
     let before = writers.count();

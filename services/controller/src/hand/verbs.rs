@@ -122,11 +122,7 @@ impl InHand {
             refusals.push(Refusal::new("diff", "both sides have not been compared equal", "vdiff"));
         }
         if self.handover.is_some() {
-            refusals.push(Refusal::new(
-                "relay",
-                "the monolith's relay has not yet sent all that it had at the switch",
-                "see that the monolith and the broker run, then try again",
-            ));
+            refusals.push(relay_is_behind(Side::Monolith));
         }
         let owned = self.hand.store.since_switch(&self.hand.capability).await?;
         let soak = TimeDelta::from_std(options.soak).unwrap_or(TimeDelta::MAX);
@@ -148,6 +144,9 @@ impl InHand {
             ];
             return Ok(Outcome::plan(&plan, vec![]));
         }
+        if self.handover.is_some() {
+            return Ok(Outcome::refused(vec![relay_is_behind(Side::Service)]));
+        }
         self.follower = None;
         self.give_up_vdiffs("the move is being cancelled");
         self.hand.prepared(false, "cancel", "the stream has ended").await?;
@@ -162,4 +161,13 @@ impl InHand {
         self.refresh().await?;
         Ok(Outcome::done(["capture and fences are gone, the service's tables are empty"]))
     }
+}
+
+/// Its events would never be sent: the new owner's relay is held until they are.
+fn relay_is_behind(side: Side) -> Refusal {
+    Refusal::new(
+        "relay",
+        format!("the {side}'s relay has not yet sent all that it had at the switch"),
+        format!("see that the {side} and the broker run, then try again"),
+    )
 }

@@ -64,7 +64,8 @@ impl Store {
             "WITH created AS (
                  INSERT INTO move (capability, definition) VALUES ($1, $2)
                  ON CONFLICT (capability) DO UPDATE
-                 SET definition = excluded.definition, unfinished = true, stream_error = ''
+                 SET definition = excluded.definition, unfinished = true, stream_error = '',
+                     created_at = clock_timestamp()
                  WHERE NOT move.unfinished AND NOT move.retired
                  RETURNING attempt, epoch
              )

@@ -44,12 +44,16 @@ impl Store {
     }
 
     /// Who is registered (heard less than 40 s ago), and has been silent for 3 s or acts on another epoch.
+    /// One that was heard last before the move was written down never expires: nothing tells it to stop
+    /// reading at the old owner.
     pub async fn not_current(&self, capability: &str, epoch: i64) -> Result<Registered> {
         let rows = sqlx::query_scalar!(
             "SELECT format('%s %s (epoch %s, heard %s s ago)', role, picker, epoch,
                            round(extract(epoch FROM clock_timestamp() - heard_at), 1)) AS \"who!\"
                FROM picker
-              WHERE capability = $1 AND heard_at > clock_timestamp() - interval '40 s'
+              WHERE capability = $1
+                AND (heard_at > clock_timestamp() - interval '40 s'
+                     OR heard_at < (SELECT created_at FROM move WHERE move.capability = $1))
                 AND (epoch <> $2 OR heard_at < clock_timestamp() - interval '3 s')
               ORDER BY role, picker",
             capability,

@@ -1,7 +1,5 @@
 //! Back from any step before C6. No request has failed: gateways repeat what the fence refused.
 
-use ficus_mover::FenceState;
-
 use super::{Stop, Way};
 use crate::hand::InHand;
 
@@ -12,10 +10,11 @@ impl InHand {
         // What a step that was cut short has left open in the target must not stand in the next one's way.
         self.follower = None;
         let attempt = self.hand.attempt;
-        if self.mover.fence_state(way.from).await? != FenceState::Open {
-            self.mover.unfence(way.from, attempt).await?;
+        self.mover.unfence(way.from, attempt).await?;
+        // The other side publishes nothing, and the next switch holds it anew: its absence stops nothing.
+        if let Err(error) = self.mover.hold_relay(way.to, attempt, false).await {
+            tracing::warn!(%error, "failed to release the relay that was held for the switch");
         }
-        self.mover.hold_relay(way.to, attempt, false).await?;
         self.hand.abort_switch(reason).await?;
         self.refresh().await?;
         Ok(())

@@ -13,29 +13,37 @@ use crate::{domain::Step, error::Result, hand::InHand};
 const FENCE_TRIES: u32 = 10;
 
 /// Ends what older attempts have open, on the owner's database first, and rolls a switch that was under
-/// way forward or back.
+/// way forward or back. Back comes before the other side is asked anything: no C6 of an older attempt can
+/// happen any more, and the owner must not refuse writes because the other side is away.
 pub(crate) async fn agree(in_hand: &mut InHand) -> Result<()> {
     let owner = in_hand.facts.owner;
-    let (attempt, epoch) = (in_hand.hand.attempt, in_hand.facts.epoch);
-    for side in [owner, owner.other()] {
-        // First the sessions: one with a prepared opening holds the token row.
-        in_hand.mover.end_sessions(side, attempt).await?;
-        in_hand.mover.raise_token(side, attempt, epoch).await?;
+    raise(in_hand, owner).await?;
+    let back = !in_hand.facts.retired && !in_hand.facts.rolls_forward();
+    if back {
+        in_hand.mover.unfence(owner, in_hand.hand.attempt).await?;
     }
+    raise(in_hand, owner.other()).await?;
     if in_hand.facts.retired {
         return Ok(());
     }
-    shut(&in_hand.mover, owner.other(), attempt).await?;
-    if in_hand.facts.rolls_forward() {
-        roll_forward(in_hand).await?;
-    } else {
+    shut(&in_hand.mover, owner.other(), in_hand.hand.attempt).await?;
+    if back {
         roll_back(in_hand).await?;
+    } else {
+        roll_forward(in_hand).await?;
     }
-    if epoch > 1 {
+    if in_hand.facts.epoch > 1 {
         // Later than the snapshot after C1, so it says at least as much.
         in_hand.handover = Some(in_hand.mover.snapshot(owner.other()).await?);
     }
     Ok(())
+}
+
+async fn raise(in_hand: &InHand, side: Side) -> Result<()> {
+    let (attempt, epoch) = (in_hand.hand.attempt, in_hand.facts.epoch);
+    // First the sessions: one with a prepared opening holds the token row.
+    in_hand.mover.end_sessions(side, attempt).await?;
+    Ok(in_hand.mover.raise_token(side, attempt, epoch).await?)
 }
 
 async fn shut(mover: &Mover, side: Side, attempt: i64) -> Result<()> {
@@ -54,9 +62,6 @@ async fn shut(mover: &Mover, side: Side, attempt: i64) -> Result<()> {
 
 async fn roll_back(in_hand: &mut InHand) -> Result<()> {
     let (owner, attempt) = (in_hand.facts.owner, in_hand.hand.attempt);
-    if in_hand.mover.fence_state(owner).await? != FenceState::Open {
-        in_hand.mover.unfence(owner, attempt).await?;
-    }
     if in_hand.facts.switch.is_some() {
         in_hand.mover.hold_relay(owner.other(), attempt, false).await?;
         in_hand.hand.abort_switch("the switch that was under way is rolled back").await?;

@@ -118,5 +118,10 @@ impl InHand {
 
 fn late(missing: &[String]) -> Refusal {
     let reason = format!("not at the present epoch or silent: {}", missing.join(", "));
-    Refusal::new("pickers", reason, "see that they run and reach the control database")
+    Refusal::new(
+        "pickers",
+        reason,
+        "see that they run and reach the control database; one that is gone for good: \
+         DELETE FROM picker WHERE picker = '…' in the control database",
+    )
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use ficus_mover::{Error as MoverError, Opening};
 
 use super::{Stop, Way, step};
-use crate::hand::InHand;
+use crate::{Error, hand::InHand};
 
 /// C1 to C6 take at most this long, else the switch is aborted.
 pub(super) const BUDGET: Duration = Duration::from_secs(1);
@@ -24,14 +24,15 @@ impl InHand {
     pub(super) async fn shut_in_time(&mut self, way: Way, asked: Instant) -> Result<Shut, Stop> {
         match tokio::time::timeout(BUDGET, self.shut(way, asked)).await {
             Ok(shut) => shut,
-            Err(_) => Err(Stop::Aborted("C1 to C5 took longer than 1,000 ms".to_owned())),
+            // What was cut short may still be under way in the source: only a higher attempt ends it.
+            Err(_) => Err(Stop::Open(Error::OverBudget)),
         }
     }
 
     async fn shut(&mut self, way: Way, asked: Instant) -> Result<Shut, Stop> {
         let attempt = self.hand.attempt;
         let mut steps = Vec::new();
-        step::around("C1", self.mover.fence(way.from, attempt)).await.map_err(aborted("C1"))?;
+        step::around("C1", self.mover.fence(way.from, attempt)).await.map_err(not_fenced)?;
         steps.push(("C1", format!("the {} is fenced after {}", way.from, since(asked))));
 
         // It is dropped with every error: what an aborted drain has done is read from the cursor again.
@@ -51,6 +52,15 @@ impl InHand {
         steps.push(("C5", format!("the {}'s opening is prepared after {}", way.to, since(asked))));
         let handover = Some(snapshot.map_err(aborted("C2"))?);
         Ok(Shut { asked, opening, handover, steps })
+    }
+}
+
+/// A lock that was not to be had has shut nothing more; after any other failure a table may still be shut
+/// later, unless the attempt is raised.
+fn not_fenced(error: MoverError) -> Stop {
+    match error {
+        MoverError::LockTimeout { .. } => Stop::Aborted(format!("C1: {error}")),
+        other => Stop::Open(other.into()),
     }
 }
 

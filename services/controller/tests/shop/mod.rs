@@ -110,9 +110,18 @@ impl Shop {
     }
 
     pub async fn status(&mut self) -> Move {
-        let request = StatusRequest { capability: CAPABILITY.to_owned(), journal: 100 };
-        let mut moves = self.leader().await.status(request).await.unwrap().into_inner().moves;
-        moves.remove(0)
+        let mut found = None;
+        wait_until("the leader is to tell the status", Duration::from_secs(10), async || {
+            let request = StatusRequest { capability: CAPABILITY.to_owned(), journal: 100 };
+            let mut moves = self.leader().await;
+            // The leader may be stopped between the two calls.
+            let asking = tokio::time::timeout(Duration::from_millis(500), moves.status(request));
+            let Ok(Ok(answer)) = asking.await else { return false };
+            found = answer.into_inner().moves.pop();
+            found.is_some()
+        })
+        .await;
+        found.unwrap()
     }
 
     pub async fn switch(&mut self, forward: bool) -> Result<Outcome, Status> {
