@@ -14,8 +14,15 @@ pub struct Transaction {
 }
 
 /// Begins a transaction; `name` tells in logs which one it is.
+///
+/// It begins in a task of its own: a request whose caller goes away is dropped wherever it waits, and a
+/// `BEGIN` dropped half way would leave its connection in the pool inside an open transaction, where the
+/// next one's statements would never be committed.
 pub async fn begin(pool: &PgPool, name: &'static str) -> Result<Transaction, sqlx::Error> {
-    Ok(Transaction { name, inner: pool.begin().await? })
+    let pool = pool.clone();
+    let begun = tokio::spawn(async move { pool.begin().await }).await;
+    let inner = begun.map_err(|_| sqlx::Error::WorkerCrashed)??;
+    Ok(Transaction { name, inner })
 }
 
 impl Transaction {

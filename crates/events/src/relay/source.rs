@@ -28,7 +28,7 @@ pub async fn flush(pool: &PgPool, written: &str) -> sqlx::Result<()> {
     if is_flushed(pool, written).await? {
         return Ok(());
     }
-    let mut tx = pool.begin().await?;
+    let mut tx = ficus_pg::begin(pool, "flush").await?;
     sqlx::query!("SET LOCAL synchronous_commit = on").execute(&mut *tx).await?;
     sqlx::query!("SELECT pg_logical_emit_message(true, 'ficus', '')::text")
         .fetch_one(&mut *tx)
