@@ -1,7 +1,4 @@
 //! A foreign subject is moved there and back under writes.
-#![expect(clippy::unwrap_used, reason = "a test ends where it fails")]
-
-mod shop;
 
 use std::time::Duration;
 
@@ -9,7 +6,7 @@ use ficus_control_api::control::v1::{CompleteRequest, StatusRequest, moves_clien
 use ficus_owners::Role;
 use trellis_testkit::wait_until;
 
-use shop::{CAPABILITY, Shop, Writers, done, verb};
+use crate::shop::{CAPABILITY, Shop, Writers, done, verb};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_move_there_and_back_loses_and_doubles_nothing() {

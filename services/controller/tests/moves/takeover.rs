@@ -1,11 +1,8 @@
 //! The controller is killed right after each step; another one heals what it left.
-#![expect(clippy::unwrap_used, reason = "a test ends where it fails")]
-
-mod shop;
 
 use std::time::{Duration, Instant};
 
-use shop::{Shop, Writers, done, verb};
+use crate::shop::{Shop, Writers, done, verb};
 use trellis_testkit::wait_until;
 
 const STEPS: [&str; 10] = ["C0", "C1", "C2", "C3", "C4", "C5", "C6", "C7", "C8", "C9"];

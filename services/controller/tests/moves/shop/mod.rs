@@ -61,7 +61,7 @@ impl Shop {
     pub async fn controller(&mut self, failpoints: &str) {
         let address = free_address();
         let name = format!("controller-{}", self.controllers.len() + 1);
-        let config = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/shop/ficus.toml");
+        let config = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/moves/shop/ficus.toml");
         let arguments = [
             "--config".to_owned(),
             config.display().to_string(),

@@ -1,11 +1,8 @@
 //! The controller is stopped before a step, another takes over, and then the stopped one wakes.
-#![expect(clippy::unwrap_used, reason = "a test ends where it fails")]
-
-mod shop;
 
 use std::{process::Command, time::Duration};
 
-use shop::{CAPABILITY, Shop, Writers, done, verb};
+use crate::shop::{CAPABILITY, Shop, Writers, done, verb};
 use trellis_testkit::wait_until;
 
 /// Stops the leader before `step`, has the other one take over and make `next` the owner, and wakes it.
