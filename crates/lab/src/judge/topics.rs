@@ -1,9 +1,9 @@
 //! The order of what was published.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use ficus_events::{Kafka, dead_letters};
 
 const TOPICS: [&str; 3] = ["trellis.auth.v1", "trellis.core.v1", "trellis.notifications.v1"];
@@ -15,6 +15,8 @@ pub struct Published {
     pub messages: usize,
     /// Messages with a lower version of their key than one before them.
     pub out_of_order: Vec<String>,
+    /// Changes of preferences that were never published: there each version is an event.
+    pub skipped: Vec<String>,
     /// Messages that could not be applied.
     pub dead: Vec<String>,
 }
@@ -28,9 +30,14 @@ pub async fn read(brokers: &str) -> Result<Published> {
             .await
             .with_context(|| format!("failed to read topic {topic}"))?;
         published.messages += messages.len();
-        let versions = messages.into_iter().map(|message| (message.key, message.version));
-        published.out_of_order.extend(backward(topic, versions));
+        let versions: Vec<(String, i64)> = messages
+            .into_iter()
+            .map(|message| (message.key, message.version.parse().unwrap_or_default()))
+            .collect();
+        published.out_of_order.extend(backward(topic, &versions));
+        published.skipped.extend(skipped(&versions));
     }
+    ensure!(published.messages > 0, "the topics are empty; nothing was published");
     let dead =
         dead_letters::list(&kafka, None, PATIENCE).await.context("failed to read dead letters")?;
     let describe =
@@ -40,29 +47,51 @@ pub async fn read(brokers: &str) -> Result<Published> {
 }
 
 /// All messages of a key are in one partition, so their order in the topic is the order they are read in.
-fn backward(topic: &str, messages: impl Iterator<Item = (String, String)>) -> Vec<String> {
-    let mut latest: HashMap<String, i64> = HashMap::new();
+fn backward(topic: &str, messages: &[(String, i64)]) -> Vec<String> {
+    let mut latest: HashMap<&str, i64> = HashMap::new();
     let mut found = Vec::new();
     for (key, version) in messages {
-        let version: i64 = version.parse().unwrap_or_default();
-        let before = latest.entry(key.clone()).or_insert(version);
-        if version < *before {
+        let before = latest.entry(key).or_insert(*version);
+        if version < before {
             found.push(format!("{topic}: {key} at version {version} after {before}"));
         }
-        *before = version.max(*before);
+        *before = *version.max(before);
+    }
+    found
+}
+
+fn skipped(messages: &[(String, i64)]) -> Vec<String> {
+    let mut versions: HashMap<&str, BTreeSet<i64>> = HashMap::new();
+    for (key, version) in messages.iter().filter(|(key, _)| key.starts_with("preferences-")) {
+        versions.entry(key).or_default().insert(*version);
+    }
+    let mut found = Vec::new();
+    for (key, known) in versions {
+        let last = known.last().copied().unwrap_or_default();
+        for version in (1..last).filter(|version| !known.contains(version)) {
+            found.push(format!("event of {key} at version {version}"));
+        }
     }
     found
 }
 
 #[cfg(test)]
 mod tests {
-    use super::backward;
+    use super::{backward, skipped};
+
+    fn messages(of: &[(&str, i64)]) -> Vec<(String, i64)> {
+        of.iter().map(|(key, version)| ((*key).to_owned(), *version)).collect()
+    }
 
     #[test]
     fn a_version_that_goes_back_is_out_of_order() {
-        let messages = [("a", "1"), ("b", "1"), ("a", "2"), ("a", "2"), ("a", "1")];
-        let messages = messages.map(|(key, version)| (key.to_owned(), version.to_owned()));
-        let found = backward("t", messages.into_iter());
+        let found = backward("t", &messages(&[("a", 1), ("b", 1), ("a", 2), ("a", 2), ("a", 1)]));
         assert_eq!(found, ["t: a at version 1 after 2"]);
+    }
+
+    #[test]
+    fn a_change_of_preferences_that_was_not_published_is_missed() {
+        let published = [("preferences-1", 1), ("preferences-1", 3), ("mail-1", 3)];
+        assert_eq!(skipped(&messages(&published)), ["event of preferences-1 at version 2"]);
     }
 }

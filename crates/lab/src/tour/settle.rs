@@ -61,6 +61,10 @@ pub async fn verdict(
     for finding in published.out_of_order {
         verdict.note(format!("out of order: {finding}"));
     }
+    verdict.lost += published.skipped.len();
+    for finding in published.skipped {
+        verdict.note(format!("lost: {finding}"));
+    }
     for finding in published.dead {
         verdict.note(format!("dead letter: {finding}"));
     }

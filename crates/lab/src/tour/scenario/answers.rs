@@ -136,3 +136,6 @@ impl World {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
