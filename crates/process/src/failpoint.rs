@@ -17,6 +17,8 @@ pub async fn reach(name: &str) {
         if let Err(error) = sent {
             tracing::error!(%error, "failed to signal this process");
         }
+        // The signal takes hold a moment after it was sent; nothing may be done until then.
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
     }
 }
 

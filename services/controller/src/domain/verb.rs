@@ -71,7 +71,9 @@ fn next_step(phase: Phase, facts: &Facts) -> &'static str {
         Phase::Verified => "`switch-traffic` makes the service the owner",
         Phase::Switching => "wait for the switch to end: `status` tells",
         Phase::Switched => "`reverse-traffic` makes the monolith the owner again",
-        Phase::NeedsRebase => "cancel it, then create, prepare and start it anew",
+        Phase::NeedsRebase => {
+            "while the monolith owns it: cancel it, then create, prepare and start it anew"
+        }
         Phase::Error if facts.epoch > 1 => "mend the row that `status` names, then start it",
         Phase::Error => "mend the row that `status` names, then start it, or cancel it",
         Phase::Irreversible => "mend the row that `status` names, then start it",
