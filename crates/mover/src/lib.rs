@@ -18,6 +18,8 @@
 //!
 //! Tables lie in schema `public`; the mover's own things in schema `ficus` ([`MIGRATOR`]).
 
+#![cfg_attr(doctest, doc = include_str!("../README.md"))]
+
 mod catalog;
 mod database;
 pub mod definition;
