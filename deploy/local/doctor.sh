@@ -40,6 +40,8 @@ check() {
   need "C compiler" "build-essential" "gcc" "$(command -v cc)"
   need "make" "make" "make" "$(command -v make)"
   need "PostgreSQL 15+ server" "postgresql" "postgresql@17" "$(postgres)"
+  need "psql" "postgresql-client" "libpq" "$(command -v psql)"
+  need "curl" "curl" "curl" "$(command -v curl)"
   need "Java 17+" "default-jre-headless" "openjdk" "$(java17)"
   need "Maven" "maven" "maven" "$(command -v mvn)"
 }
