@@ -32,7 +32,7 @@ CREATE TABLE preferences (
     PRIMARY KEY (user_id, kind)
 );
 
--- Bodies carry {name}, {actor} and {task}. They come with the move.
+-- Bodies carry {name} and {task}. They come with the move.
 CREATE TABLE templates (
     name    text PRIMARY KEY,
     subject text NOT NULL,

@@ -1,8 +1,9 @@
 //! Sends the mails that are due, while this service owns notifications.
 //!
 //! A mail is claimed by a committed write before the mail server is called, and recorded after it, so
-//! that only a crash in between repeats it, under the same Message-ID. The guard that is held from claim
-//! to record makes a planned switch wait for both.
+//! it is repeated, under the same Message-ID, only where the record is missing: after a crash in between,
+//! a mail server that took it and did not answer in time, or a record that failed. The guard that is held
+//! from claim to record makes a planned switch wait for both.
 
 use std::sync::Arc;
 use std::time::Duration;

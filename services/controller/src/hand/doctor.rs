@@ -33,7 +33,7 @@ impl Desk {
     pub async fn doctor(&self, store: &Store, facts: &Facts) -> Result<Findings> {
         let mut found = Findings::default();
         found.check("the facts fit each other", contradiction(facts));
-        found.check("the stream flows", broken_stream(facts));
+        found.check("the stream has not stopped by an error", broken_stream(facts));
         let silent = store.not_current(&facts.capability, facts.epoch).await?.missing;
         let silent = (!silent.is_empty())
             .then(|| format!("silent or late: {}; see that they run", silent.join(", ")));

@@ -19,8 +19,9 @@ pub struct Courier {
 }
 
 impl Courier {
-    /// Sends the mail and records it. Only a crash in between repeats it, under the same Message-ID;
-    /// the guard makes a planned switch wait for both.
+    /// Sends the mail and records it. It is repeated, under the same Message-ID, only where the record is
+    /// missing: after a crash in between, a mail server that took it and did not answer in time, or a
+    /// record that failed. The guard makes a planned switch wait for both.
     pub async fn deliver(&self, claim: &Claim, _until_recorded: &Guard) {
         failpoint::reach("mailer.claimed").await;
         let failure = self.send(claim).await.err();
