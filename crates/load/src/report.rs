@@ -1,4 +1,5 @@
-//! What was counted: a histogram a second and route, summed up over any window.
+//! What was counted: a histogram a second and route, summed up over any window, and the slowest request of
+//! each quarter of a second.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -6,6 +7,8 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
+/// Quarters of a second show a stop of some ten milliseconds that a whole second would hide.
+const QUARTERS: u64 = 4;
 /// How many different failures are kept as text.
 const FAILURES_KEPT: usize = 50;
 
@@ -13,6 +16,8 @@ const FAILURES_KEPT: usize = 50;
 #[derive(Debug, Default)]
 pub struct Report {
     seconds: BTreeMap<u64, BTreeMap<&'static str, Cell>>,
+    /// The slowest latency from the intended start.
+    quarters: BTreeMap<u64, BTreeMap<&'static str, Duration>>,
     failures: Vec<String>,
 }
 
@@ -77,6 +82,9 @@ impl Report {
         cell.ok += u64::from(sample.ok);
         record(&mut cell.latency, sample.latency);
         record(&mut cell.service, sample.service);
+        let quarters = self.quarters.entry(quarter(sample.due)).or_default();
+        let slowest = quarters.entry(sample.route).or_default();
+        *slowest = (*slowest).max(sample.latency);
         if !sample.ok {
             let failure = failure();
             self.keep(sample.due, &failure);
@@ -106,6 +114,22 @@ impl Report {
     /// Sums up everything.
     pub fn total(&self) -> Summary {
         self.window(Duration::ZERO, Duration::MAX)
+    }
+
+    /// Sums up each second from the first request on, seconds without one included.
+    pub fn seconds(&self) -> Vec<Summary> {
+        let end = self.seconds.last_key_value().map_or(0, |(second, _)| second + 1);
+        let second = |second| Duration::from_secs(second);
+        (0..end).map(|number| self.window(second(number), second(number))).collect()
+    }
+
+    /// The slowest request of some routes in the quarters of a second that `from..to` touches, in
+    /// milliseconds; 0 if there was none.
+    pub fn slowest(&self, from: Duration, to: Duration, wanted: impl Fn(&str) -> bool) -> f64 {
+        let routes =
+            self.quarters.range(quarter(from)..=quarter(to)).flat_map(|(_, routes)| routes);
+        let wanted = routes.filter(|(route, _)| wanted(route)).map(|(_, latency)| *latency);
+        wanted.max().unwrap_or_default().as_secs_f64() * 1_000.0
     }
 
     fn sum(&self, from: Duration, to: Duration, wanted: impl Fn(&str) -> bool) -> Summary {
@@ -151,6 +175,10 @@ impl Cell {
     }
 }
 
+fn quarter(due: Duration) -> u64 {
+    due.as_secs() * QUARTERS + u64::from(due.subsec_millis()) * QUARTERS / 1_000
+}
+
 fn latency(histogram: &Histogram<u32>) -> Latency {
     let at = |quantile| milliseconds(histogram.value_at_quantile(quantile));
     Latency { p50: at(0.5), p99: at(0.99), max: milliseconds(histogram.max()) }
@@ -190,6 +218,31 @@ mod tests {
         assert!((window.latency.max - 20.0).abs() < 0.4, "{window:?}");
         assert_eq!(report.total().sent, 4);
         assert_eq!(report.route("b", Duration::ZERO, Duration::MAX).sent, 0);
+    }
+
+    #[test]
+    fn the_slowest_request_is_told_to_a_quarter_of_a_second() {
+        let mut report = Report::default();
+        for (due, latency) in [(1_000, 1), (1_260, 70), (1_490, 5), (1_750, 2)] {
+            report.count(&sample(due, latency, true), String::new);
+        }
+        let at = Duration::from_millis;
+        let slowest =
+            [1_000, 1_250, 1_500, 1_750].map(|from| report.slowest(at(from), at(from), |_| true));
+        assert_eq!(slowest, [1.0, 70.0, 0.0, 2.0]);
+        assert!(
+            report.slowest(at(1_000), at(1_800), |route| route == "b") < 1.0,
+            "another route's"
+        );
+    }
+
+    #[test]
+    fn a_second_without_a_request_counts_none() {
+        let mut report = Report::default();
+        report.count(&sample(500, 1, true), String::new);
+        report.count(&sample(2_500, 1, true), String::new);
+        let sent: Vec<_> = report.seconds().iter().map(|second| second.sent).collect();
+        assert_eq!(sent, [1, 0, 1]);
     }
 
     #[test]
