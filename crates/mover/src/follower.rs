@@ -168,7 +168,8 @@ impl Follower {
     }
 
     fn report(&self, source: &Source, verified: u64) -> Round {
-        let behind = if source.short { source.look.at } else { self.cursor.snap_at };
+        // Only a round of one page has brought the target to this page's own snapshot.
+        let behind = if source.single { source.look.at } else { self.cursor.snap_at };
         let age = (source.look.at - behind).max(0.0);
         Round {
             phase: self.phase(),

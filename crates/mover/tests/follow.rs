@@ -3,6 +3,8 @@
 
 mod support;
 
+use std::time::{Duration, Instant};
+
 use ficus_mover::{Budget, Direction, Error, Side};
 use support::{Library, follow_until_verified, run};
 
@@ -55,6 +57,27 @@ async fn a_value_that_changed_hands_across_two_pages_is_carried_in_one() {
     follower.page_at_most(2);
     follow_until_verified(&mut follower).await;
     library.assert_equal(Direction::Forward).await;
+    library.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_last_page_of_a_round_is_as_late_as_its_first() {
+    let library = Library::installed("late_page").await;
+    let mut follower = library.follower(Direction::Forward).await;
+    follow_until_verified(&mut follower).await;
+    let mut owner = library.connect(Side::Monolith).await;
+    for n in 0..3 {
+        run(&mut owner, format!("INSERT INTO authors VALUES ('p{n}', 'P')")).await.unwrap();
+    }
+    follower.page_at_most(2);
+    let begun = Instant::now();
+    assert_eq!(follower.round(BUDGET).await.unwrap().dirty, 2);
+    // Time passes, of which the last page's own transaction knows nothing.
+    run(&mut owner, "SELECT pg_sleep(0.3)").await.unwrap();
+    let last = follower.round(BUDGET).await.unwrap();
+    assert_eq!((last.dirty, last.single_page), (1, false));
+    assert!(last.lag >= Duration::from_millis(300), "{:?} late, it says", last.lag);
+    assert!(last.lag <= begun.elapsed() + Duration::from_millis(50), "{:?}", last.lag);
     library.close().await;
 }
 
