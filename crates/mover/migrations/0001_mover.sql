@@ -62,18 +62,46 @@ CREATE TABLE ficus.reverify (
     PRIMARY KEY (capability, direction, tbl, inverse, covers)
 );
 
--- Begins every step: names the session after the attempt, so that a later one can end it, bounds its locks,
--- and holds the token row. deadlock_timeout makes an autovacuum yield; it takes a privilege that may be lacking.
-CREATE FUNCTION ficus.begin_step(p_capability text, p_attempt bigint) RETURNS void
+-- Until the transaction ends, gives up a lock that is not had soon: whoever comes later queues behind one that
+-- is waited for. deadlock_timeout makes an autovacuum yield; it takes a privilege that may be lacking.
+CREATE FUNCTION ficus.bound_locks() RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    PERFORM set_config('application_name', format('ficus:%s:%s', p_capability, p_attempt), false);
     PERFORM set_config('lock_timeout', '60ms', true);
     BEGIN
         PERFORM set_config('deadlock_timeout', '10ms', true);
     EXCEPTION WHEN insufficient_privilege THEN
         NULL;
     END;
+END $$;
+
+-- A person's own statement that locks a table in use, again and again until it gets its locks, in a transaction
+-- of its own each time.
+CREATE PROCEDURE ficus.bounded(p_statement text)
+LANGUAGE plpgsql AS $$
+BEGIN
+    FOR try IN 1..200 LOOP
+        BEGIN
+            PERFORM ficus.bound_locks();
+            EXECUTE p_statement;
+            RETURN;
+        EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
+            IF try = 200 THEN
+                RAISE;
+            END IF;
+        END;
+        COMMIT;
+        PERFORM pg_sleep(0.02 + 0.08 * random());
+    END LOOP;
+END $$;
+
+-- Begins every step: names the session after the attempt, so that a later one can end it, bounds its locks,
+-- and holds the token row.
+CREATE FUNCTION ficus.begin_step(p_capability text, p_attempt bigint) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM set_config('application_name', format('ficus:%s:%s', p_capability, p_attempt), false);
+    PERFORM ficus.bound_locks();
     PERFORM FROM ficus.token
     WHERE capability = p_capability AND attempt = p_attempt FOR SHARE;
     IF NOT FOUND THEN
