@@ -1,4 +1,5 @@
-//! Servers for one command: two PostgreSQL servers and Kafka on free ports, gone when it ends.
+//! Servers for one command: two PostgreSQL servers, a third that tests may kill, and Kafka, on free ports, gone
+//! when it ends.
 
 use std::env;
 use std::fs;
@@ -16,7 +17,10 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::servers::postgres::{self, Durability};
 use crate::servers::{Kafka, Launch, Postgres, ports};
 
+mod killable;
 mod migrated;
+
+use killable::Killable;
 
 const PATIENCE: Duration = Duration::from_mins(1);
 
@@ -38,8 +42,8 @@ pub struct Arguments {
     command: Vec<String>,
 }
 
-/// Runs the command with `FICUS_TEST_POSTGRES`, `FICUS_TEST_POSTGRES_2` and `FICUS_TEST_KAFKA` set; answers its
-/// exit code.
+/// Runs the command with `FICUS_TEST_POSTGRES`, `FICUS_TEST_POSTGRES_2`, `FICUS_TEST_POSTGRES_3` and
+/// `FICUS_TEST_KAFKA` set; answers its exit code.
 pub async fn run(arguments: Arguments) -> Result<ExitCode> {
     let folder = env::temp_dir().join(format!("ficus-scratch-{}", std::process::id()));
     fs::create_dir_all(&folder)?;
@@ -94,33 +98,38 @@ async fn with_servers(
 /// The servers that were started, in the order in which they are stopped.
 struct Servers {
     running: Vec<(Child, Signal)>,
-    ports: [u16; 4],
+    killable: Killable,
+    ports: [u16; 5],
     kafka: String,
 }
 
 impl Servers {
     async fn start(arguments: &Arguments, folder: &Path) -> Result<Self> {
         let postgres = Postgres::find(arguments.postgres.as_deref())?;
-        let ports = ports::free::<4>()?;
-        let brokers = start_kafka(arguments.kafka.as_deref(), folder, ports[2], ports[3]);
+        let ports = ports::free::<5>()?;
+        let brokers = start_kafka(arguments.kafka.as_deref(), folder, ports[3], ports[4]);
         let first = start_postgres(&postgres, folder.join("postgres-1"), ports[0]);
         let second = start_postgres(&postgres, folder.join("postgres-2"), ports[1]);
-        let ((kafka, broker, taken), first, second) = tokio::try_join!(brokers, first, second)?;
+        let third = Killable::start(&postgres, folder.join("postgres-3"), ports[2]);
+        let ((kafka, broker, taken), first, second, killable) =
+            tokio::try_join!(brokers, first, second, third)?;
         eprintln!("lab: {}, {taken}", postgres.taken());
         let mut running = vec![(first, Signal::SIGINT), (second, Signal::SIGINT)];
         running.extend(broker.map(|broker| (broker, Signal::SIGKILL)));
-        Ok(Self { running, ports, kafka })
+        Ok(Self { running, killable, ports, kafka })
     }
 
     fn environment(&self) -> Vec<(String, String)> {
         vec![
             ("FICUS_TEST_POSTGRES".to_owned(), postgres::url(self.ports[0], "postgres")),
             ("FICUS_TEST_POSTGRES_2".to_owned(), postgres::url(self.ports[1], "postgres")),
+            ("FICUS_TEST_POSTGRES_3".to_owned(), postgres::url(self.ports[2], "postgres")),
             ("FICUS_TEST_KAFKA".to_owned(), self.kafka.clone()),
         ]
     }
 
     async fn stop(self) {
+        self.killable.stop().await;
         for (mut child, how) in self.running {
             let Some(pid) = child.id().and_then(|pid| i32::try_from(pid).ok()) else { continue };
             let _ = kill(Pid::from_raw(pid), how);

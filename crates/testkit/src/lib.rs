@@ -2,15 +2,17 @@
 //! conditions. It starts what it is handed and names no service.
 //!
 //! Servers come from the environment, which `make test` sets: `FICUS_TEST_POSTGRES`,
-//! `FICUS_TEST_POSTGRES_2` and `FICUS_TEST_KAFKA`. A test without them fails.
+//! `FICUS_TEST_POSTGRES_2`, `FICUS_TEST_POSTGRES_3` and `FICUS_TEST_KAFKA`. A test without them fails.
 
 mod database;
+mod killable;
 mod program;
 mod server;
 mod wait;
 
 pub use database::{Database, database};
 pub use ficus_pg::Migrations;
+pub use killable::Killable;
 pub use program::{Program, binary, free_address};
 pub use server::{Server, kafka, unique};
 pub use wait::wait_until;

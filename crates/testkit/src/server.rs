@@ -1,10 +1,13 @@
 //! The servers that tests are given.
 
-/// One of the two PostgreSQL servers; a move between two databases of one would prove little.
+/// A PostgreSQL server. Sides of a move are on two of them; a move between two databases of one would prove little.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Server {
     First,
     Second,
+    /// Flushes what a commit asks for and else as late as it can. Tests kill it: only for who holds
+    /// [`crate::Killable`].
+    Killable,
 }
 
 impl Server {
@@ -13,6 +16,7 @@ impl Server {
         given(match self {
             Self::First => "FICUS_TEST_POSTGRES",
             Self::Second => "FICUS_TEST_POSTGRES_2",
+            Self::Killable => "FICUS_TEST_POSTGRES_3",
         })
     }
 }

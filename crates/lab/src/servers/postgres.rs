@@ -1,7 +1,6 @@
 //! PostgreSQL: found, set up in a folder, started.
 
 use std::env;
-use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -30,6 +29,8 @@ pub enum Durability {
     Full,
     /// Never flushes: for tests, where the machine is not expected to lose power.
     Scratch,
+    /// Flushes what a commit asks for and nothing else for ten seconds: for tests of what a crash may lose.
+    Lazy,
 }
 
 impl Postgres {
@@ -139,9 +140,13 @@ fn settings(port: u16, durability: Durability) -> String {
          max_connections = 300\nmax_prepared_transactions = 5\nmax_wal_size = '2GB'\njit = off\n\
          log_line_prefix = '%m [%p] %a '\n"
     );
-    if durability == Durability::Scratch {
-        let _ = writeln!(text, "fsync = off\nfull_page_writes = off");
-    }
+    text.push_str(match durability {
+        Durability::Full => "",
+        Durability::Scratch => "fsync = off\nfull_page_writes = off\n",
+        Durability::Lazy => {
+            "wal_writer_delay = '10s'\nwal_writer_flush_after = '1GB'\nautovacuum = off\n"
+        }
+    });
     text
 }
 
