@@ -35,8 +35,13 @@ pub struct Shop {
 impl Shop {
     /// Databases with 500 orders; no controller runs yet.
     pub async fn new() -> Self {
-        let monolith = database(Server::First, &ficus()).await;
-        let service = database(Server::Second, &ficus()).await;
+        Self::on([Server::First, Server::Second]).await
+    }
+
+    /// The same with the monolith's and the service's database on these servers.
+    pub async fn on(servers: [Server; 2]) -> Self {
+        let monolith = database(servers[0], &ficus()).await;
+        let service = database(servers[1], &ficus()).await;
         let migrator = &ficus_controller::app::MIGRATOR;
         let migrations = Migrations { migrator, table: "_sqlx_migrations" };
         let control = database(Server::Second, &[migrations]).await;
