@@ -1,70 +1,125 @@
-//! The controller is stopped before a step, another takes over, and then the stopped one wakes.
+//! The controller is stopped before a step for ten seconds, another takes over, and then the stopped one wakes.
+//! The cases of a direction run at once: most of their time is the ten seconds.
 
-use std::{process::Command, time::Duration};
+use std::{
+    process::Command,
+    time::{Duration, Instant},
+};
 
-use crate::shop::{CAPABILITY, Shop, Writers, done, verb};
+use ficus_control_api::control::v1::{Outcome, SwitchRequest};
+use tokio::task::JoinHandle;
+use tonic::Status;
 use trellis_testkit::wait_until;
 
-/// Stops the leader before `step`, has the other one take over and make `next` the owner, and wakes it.
-async fn stopped_before(step: &str, decided: bool) {
-    let mut shop = Shop::new().await;
+use crate::shop::{CAPABILITY, Controller, Shop, Writers, done, verb};
+
+const STOPPED: Duration = Duration::from_secs(10);
+/// After a fault all is well again within this time, and nobody has helped.
+const HEALED: Duration = Duration::from_secs(5);
+
+/// Has a controller that will stop before `step` switch, once it leads and has compared; another one waits.
+async fn switching(
+    shop: &mut Shop,
+    step: &str,
+    forward: bool,
+) -> JoinHandle<Result<Outcome, Status>> {
+    shop.controllers.clear();
     shop.controller(&format!("controller.before.{step}=stop")).await;
-    let writers = Writers::start(&shop, 4).await;
-    shop.verified().await;
-    shop.controller("").await;
-
-    let leader = shop.status().await.leader;
-    assert!(leader.ends_with(&shop.controllers[0].address.to_string()), "another leads too early");
     let mut moves = shop.leader().await;
-    let request = ficus_control_api::control::v1::SwitchRequest {
-        capability: CAPABILITY.to_owned(),
-        dry_run: false,
-        tries: 1,
-    };
-    let switching = tokio::spawn(async move { moves.switch_traffic(request).await });
-    wait_until("another is to take the move in hand", Duration::from_secs(10), async || {
-        let status = shop.status().await;
-        status.step.is_empty() && status.attempt > 2
+    done(&moves.vdiff(verb()).await.unwrap().into_inner());
+    shop.controller("").await;
+    let request = SwitchRequest { capability: CAPABILITY.to_owned(), dry_run: false, tries: 1 };
+    tokio::spawn(async move {
+        let answer = if forward {
+            moves.switch_traffic(request).await
+        } else {
+            moves.reverse_traffic(request).await
+        };
+        answer.map(tonic::Response::into_inner)
     })
-    .await;
-    let status = shop.status().await;
-    assert_eq!(status.owner == "service", decided, "{step}: {:#?}", status.journal);
-    assert_eq!(shop.open().await, [!decided, decided], "{step}");
+}
 
+fn is_stopped(controller: &Controller) -> bool {
+    let pid = controller.program.id().to_string();
+    let said = Command::new("ps").args(["-o", "stat=", "-p", &pid]).output().unwrap();
+    String::from_utf8_lossy(&said.stdout).trim_start().starts_with('T')
+}
+
+fn wake(controller: &Controller) {
+    let pid = controller.program.id().to_string();
+    assert!(Command::new("kill").args(["-s", "CONT", &pid]).status().unwrap().success());
+}
+
+async fn until_writes_go_on(writers: &Writers) {
     let before = writers.count();
-    let woken = Command::new("kill")
-        .args(["-s", "CONT", &shop.controllers[0].program.id().to_string()])
-        .status()
-        .unwrap();
-    assert!(woken.success());
-    assert!(switching.await.unwrap().map_or(true, |outcome| !outcome.into_inner().done), "{step}");
-    wait_until("writes are to go on", Duration::from_secs(5), async || {
-        writers.count() > before + 50
+    wait_until("writes are to go on", HEALED, async || writers.count() > before + 20).await;
+}
+
+/// Stops the leader before `step` of a switch; `decided` is whether C6 has happened by then.
+async fn stopped_before(step: &str, forward: bool, decided: bool) {
+    let what = format!("before {step}, forward {forward}");
+    let mut shop = Shop::new().await;
+    shop.controller("").await;
+    let writers = Writers::start(&shop, 2).await;
+    shop.verified().await;
+    if !forward {
+        done(&shop.switch(true).await.unwrap());
+    }
+    let switching = switching(&mut shop, step, forward).await;
+    wait_until("the leader is to stop", Duration::from_secs(20), async || {
+        is_stopped(&shop.controllers[0])
     })
     .await;
-    assert_eq!(shop.open().await, [!decided, decided], "{step}: the late one changed an owner");
+    let stopped = Instant::now();
+
+    let other = shop.controllers[1].address.to_string();
+    wait_until("another is to heal the move", HEALED, async || {
+        let status = shop.status().await;
+        status.leader.ends_with(&other) && status.step.is_empty()
+    })
+    .await;
+    println!("{what}: healed after {:?}", stopped.elapsed());
+    let healed = shop.status().await;
+    let service = forward == decided;
+    assert_eq!(healed.owner == "service", service, "{what}: {:#?}", healed.journal);
+    assert_eq!(shop.open().await, [!service, service], "{what}");
+    until_writes_go_on(&writers).await;
+    tokio::time::sleep_until((stopped + STOPPED).into()).await;
+
+    let woken = Instant::now();
+    wake(&shop.controllers[0]);
+    let answer = switching.await.unwrap();
+    assert!(answer.is_err() || !answer.unwrap().done, "{what}: the late one says that it switched");
+    until_writes_go_on(&writers).await;
+    assert_eq!(shop.open().await, [!service, service], "{what}: the late one changed an owner");
+    let acknowledged = writers.stop().await;
+    shop.until_equal(HEALED.saturating_sub(woken.elapsed())).await;
+    let late = shop.status().await;
+    assert_eq!((late.epoch, late.attempt), (healed.epoch, healed.attempt), "{what}");
+    assert!(late.leader.ends_with(&other), "{what}: {} leads", late.leader);
 
     let mut moves = shop.leader().await;
     done(&moves.vdiff(verb()).await.unwrap().into_inner());
-    done(&shop.switch(!decided).await.unwrap());
-    let acknowledged = writers.stop().await;
-    shop.until_equal(Duration::from_secs(5)).await;
-    let customers = shop.customers(!decided).await;
-    assert!(acknowledged.iter().all(|customer| customers.get(customer) == Some(&1)), "{step}");
-    assert_eq!(customers.len(), acknowledged.len() + 500);
+    done(&shop.switch(!service).await.unwrap());
+    let customers = shop.customers(!service).await;
+    assert!(acknowledged.iter().all(|customer| customers.get(customer) == Some(&1)), "{what}");
+    assert_eq!(customers.len(), acknowledged.len() + 500, "{what}");
+}
+
+async fn stopped_before_each(forward: bool) {
+    tokio::join!(
+        stopped_before("C1", forward, false),
+        stopped_before("C6", forward, false),
+        stopped_before("C7", forward, true),
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn stopped_before_the_fence() {
-    stopped_before("C1", false).await;
+async fn stopped_before_the_fence_the_point_of_no_return_and_the_opening() {
+    stopped_before_each(true).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn stopped_before_the_point_of_no_return() {
-    stopped_before("C6", false).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn stopped_before_the_opening() {
-    stopped_before("C7", true).await;
+async fn stopped_before_each_of_them_in_a_reverse() {
+    stopped_before_each(false).await;
 }
