@@ -149,12 +149,16 @@ BEGIN
     END LOOP;
 END $$;
 
--- Cancel: no follower writes after this, then the rows go.
+-- Cancel: no follower writes after this, then the rows go. Without a cursor none has ever written: what is there
+-- then is not the move's.
 CREATE FUNCTION ficus.empty_target(p_capability text, p_attempt bigint, p_tables text[])
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     PERFORM ficus.begin_step(p_capability, p_attempt);
-    UPDATE ficus.cursor SET closed = true WHERE capability = p_capability;
+    UPDATE ficus.cursor SET closed = true WHERE capability = p_capability AND direction = 'forward';
+    IF NOT FOUND THEN
+        RETURN;
+    END IF;
     PERFORM set_config('ficus.applier', 'on', true);
     EXECUTE 'TRUNCATE ' || (SELECT string_agg(format('public.%I', t), ', ') FROM unnest(p_tables) AS t);
 END $$;

@@ -13,7 +13,7 @@ const UNINSTALL: &str = "SELECT ficus.uninstall_table($1, $2, $3, $4)";
 
 impl Mover {
     /// Cancel, first half: closes the forward cursor, so that no follower can write any more, and empties the
-    /// service's tables, which must be shut.
+    /// service's tables, which must be shut. Where no forward cursor is, nothing was copied and nothing is emptied.
     pub async fn empty_target(&self, attempt: i64) -> Result<()> {
         let tables = self.tables_of(Side::Service);
         self.call_with_tables(

@@ -25,11 +25,32 @@ pub enum Phase {
     Irreversible,
     /// The monolith's tables are being retired.
     Completing,
+    /// Capture, fences and what was copied are being taken away.
+    Cancelling,
     Completed,
     Cancelled,
 }
 
 impl Phase {
+    /// Every phase there is.
+    pub const ALL: [Self; 15] = [
+        Self::Planned,
+        Self::Prepared,
+        Self::Copying,
+        Self::Following,
+        Self::Verified,
+        Self::Switching,
+        Self::Switched,
+        Self::Stopped,
+        Self::NeedsRebase,
+        Self::Error,
+        Self::Irreversible,
+        Self::Completing,
+        Self::Cancelling,
+        Self::Completed,
+        Self::Cancelled,
+    ];
+
     /// The phase of these facts; `None` for a combination that must not be.
     pub fn of(facts: &Facts) -> Option<Self> {
         if (facts.stream == Stream::None) != facts.direction.is_none() {
@@ -57,6 +78,7 @@ impl Phase {
             Self::Error => "error",
             Self::Irreversible => "irreversible",
             Self::Completing => "completing",
+            Self::Cancelling => "cancelling",
             Self::Completed => "completed",
             Self::Cancelled => "cancelled",
         }
@@ -81,9 +103,7 @@ fn cancelled(facts: &Facts) -> Option<Phase> {
 
 fn open(facts: &Facts) -> Option<Phase> {
     if !facts.prepared {
-        let legal =
-            facts.owner == Side::Monolith && facts.stream == Stream::None && facts.switch.is_none();
-        return legal.then_some(Phase::Planned);
+        return unprepared(facts);
     }
     match facts.switch {
         Some((step, to)) => {
@@ -94,6 +114,17 @@ fn open(facts: &Facts) -> Option<Phase> {
             (legal && agrees).then_some(Phase::Switching)
         }
         None => standing(facts),
+    }
+}
+
+/// A stream that has stopped for good is that of a move which is being cancelled.
+fn unprepared(facts: &Facts) -> Option<Phase> {
+    match (facts.owner, facts.switch, facts.stream, facts.direction) {
+        (Side::Monolith, None, Stream::None, None) => Some(Phase::Planned),
+        (Side::Monolith, None, Stream::Stopped, Some(Direction::Forward)) => {
+            Some(Phase::Cancelling)
+        }
+        _ => None,
     }
 }
 
@@ -127,6 +158,7 @@ mod tests {
     /// Owner, prepared, streams, direction, steps ("" for none), retired, unfinished; written out by hand.
     const LEGAL: &str = "
         monolith false none                              -       -           false true
+        monolith false stopped                           forward -           false true
         monolith true  none                              -       -           false true
         monolith true  copying                           forward -           false true
         monolith true  following,stopped                 forward -           false true

@@ -78,6 +78,7 @@ fn next_step(phase: Phase, facts: &Facts) -> &'static str {
         Phase::Error => "mend the row that `status` names, then start it, or cancel it",
         Phase::Irreversible => "mend the row that `status` names, then start it",
         Phase::Completing => "complete it: its completion was cut off",
+        Phase::Cancelling => "wait until it is cancelled: `status` tells",
         Phase::Completed => "nothing is left to do",
         Phase::Cancelled => "create it anew",
     }

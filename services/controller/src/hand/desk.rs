@@ -8,7 +8,7 @@ use tokio::sync::watch;
 
 use super::InHand;
 use crate::{
-    domain::Progress,
+    domain::{Phase, Progress},
     error::Result,
     peers,
     store::{Hand, Store},
@@ -68,8 +68,13 @@ impl Desk {
         let mover = self.mover(definition)?;
         let mut in_hand = self.in_hand(hand, facts, mover, progress);
         in_hand.topics = topics;
-        if in_hand.facts.prepared && in_hand.facts.unfinished {
-            heal::agree(&mut in_hand).await?;
+        match Phase::of(&in_hand.facts) {
+            // What an older attempt still does here ends now; the rest is done in the move's next turn.
+            Some(Phase::Cancelling) => heal::take_over(&in_hand).await?,
+            _ if in_hand.facts.prepared && in_hand.facts.unfinished => {
+                heal::agree(&mut in_hand).await?;
+            }
+            _ => {}
         }
         in_hand.refresh().await?;
         progress.send_modify(|progress| progress.trouble.clear());

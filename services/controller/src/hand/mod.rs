@@ -84,13 +84,14 @@ pub async fn keep(
     let mut why = "taken in hand";
     loop {
         match desk.take(why, &progress).await {
-            Ok(mut in_hand) => match Box::pin(in_hand.work(&mut commands)).await {
-                Ok(()) => return,
-                Err(error) => {
-                    tracing::warn!(%error, capability = desk.capability(), "taking the move anew");
-                    why = "taken in hand anew after a failure";
-                }
-            },
+            Ok(mut in_hand) => {
+                let taken = Instant::now();
+                let Err(error) = Box::pin(in_hand.work(&mut commands)).await else { return };
+                tracing::warn!(%error, capability = desk.capability(), "taking the move anew");
+                why = "taken in hand anew after a failure";
+                // What fails at once fails again: neither the journal nor the databases need to hear it so often.
+                tokio::time::sleep(TAKE_AGAIN.saturating_sub(taken.elapsed())).await;
+            }
             Err(error) => {
                 tracing::warn!(%error, capability = desk.capability(), "failed to take the move in hand");
                 progress.send_modify(|progress| progress.trouble = format!("not in hand: {error}"));
@@ -121,8 +122,10 @@ impl InHand {
 
     /// What is done without being told; how long to rest after it.
     async fn turn(&mut self) -> Result<Duration> {
-        if Phase::of(&self.facts) == Some(Phase::Completing) {
-            self.finish_completion().await?;
+        match Phase::of(&self.facts) {
+            Some(Phase::Completing) => self.finish_completion().await?,
+            Some(Phase::Cancelling) => self.finish_cancellation().await?,
+            _ => {}
         }
         self.hand_over().await?;
         if !self.facts.stream.flows() {

@@ -3,10 +3,13 @@
 use chrono::TimeDelta;
 use ficus_mover::Side;
 
+use ficus_process::failpoint;
+
 use super::{InHand, Options};
 use crate::{
     domain::{Outcome, Refusal, Stream, Verb},
     error::Result,
+    switch::heal,
 };
 
 impl InHand {
@@ -48,7 +51,7 @@ impl InHand {
             self.mover.raise_token(side, attempt, epoch).await?;
         }
         self.mover.install(attempt, epoch, self.facts.owner).await?;
-        self.hand.prepared(true, "prepare", "capture and fences are installed").await?;
+        self.hand.prepared().await?;
         self.refresh().await?;
         Ok(Outcome::done(["capture and fences are installed; `start` begins the copy"]))
     }
@@ -139,7 +142,7 @@ impl InHand {
     pub(super) async fn cancel(&mut self, dry_run: bool) -> Result<Outcome> {
         if dry_run {
             let plan = [
-                "stop the stream and empty the service's tables",
+                "stop the stream and empty the service's tables of what was copied",
                 "take capture, fences and views away on both sides",
             ];
             return Ok(Outcome::plan(&plan, vec![]));
@@ -149,17 +152,23 @@ impl InHand {
         }
         self.follower = None;
         self.give_up_vdiffs("the move is being cancelled");
-        self.hand.prepared(false, "cancel", "the stream has ended").await?;
-        // Also what a preparation left that was cut off: both may be repeated.
-        let (attempt, epoch) = (self.hand.attempt, self.facts.epoch);
-        for side in [Side::Monolith, Side::Service] {
-            self.mover.raise_token(side, attempt, epoch).await?;
-        }
-        self.mover.empty_target(attempt).await?;
-        self.mover.uninstall(attempt).await?;
-        self.hand.cancelled().await?;
+        self.hand.cancelling().await?;
         self.refresh().await?;
-        Ok(Outcome::done(["capture and fences are gone, the service's tables are empty"]))
+        failpoint::reach("controller.cancelling").await;
+        self.finish_cancellation().await?;
+        Ok(Outcome::done(["capture and fences are gone, and what was copied"]))
+    }
+
+    /// What a cancellation has left to do that was cut off, also after a preparation that was; may be repeated.
+    pub(super) async fn finish_cancellation(&mut self) -> Result<()> {
+        heal::take_over(self).await?;
+        let attempt = self.hand.attempt;
+        self.mover.empty_target(attempt).await?;
+        failpoint::reach("controller.cancelling.emptied").await;
+        self.mover.uninstall(attempt).await?;
+        failpoint::reach("controller.cancelling.uninstalled").await;
+        self.hand.cancelled().await?;
+        self.refresh().await
     }
 }
 

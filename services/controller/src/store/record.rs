@@ -31,23 +31,42 @@ impl Hand {
         one(bounded(noted).await?.rows_affected())
     }
 
-    /// Whether capture and fences are installed.
-    pub async fn prepared(&self, prepared: bool, step: &str, text: &str) -> Result<()> {
+    /// Capture and fences are installed.
+    pub async fn prepared(&self) -> Result<()> {
         let changed = sqlx::query!(
             "WITH changed AS (
                  UPDATE move
-                    SET prepared = $3, stream = 'none', direction = NULL, stream_error = '',
+                    SET prepared = true, stream = 'none', direction = NULL, stream_error = '',
                         diff_at = NULL, diff_clean = NULL, diff_rows = NULL, diff_differing = NULL
                   WHERE capability = $1 AND attempt = $2
                  RETURNING attempt, epoch
              )
              INSERT INTO journal (capability, attempt, epoch, step, text, by)
-             SELECT $1, attempt, epoch, $4, $5, $6 FROM changed",
+             SELECT $1, attempt, epoch, 'prepare', 'capture and fences are installed', $3
+               FROM changed",
             self.capability,
             self.attempt,
-            prepared,
-            step,
-            text,
+            self.store.name,
+        )
+        .execute(&self.store.pool);
+        one(bounded(changed).await?.rows_affected())
+    }
+
+    /// The move is given up: whoever has it in hand takes away what it has installed and copied.
+    pub async fn cancelling(&self) -> Result<()> {
+        let changed = sqlx::query!(
+            "WITH changed AS (
+                 UPDATE move
+                    SET prepared = false, stream = 'stopped', direction = 'forward',
+                        stream_error = '', diff_at = NULL, diff_clean = NULL, diff_rows = NULL,
+                        diff_differing = NULL
+                  WHERE capability = $1 AND attempt = $2 AND owner = 'monolith'
+                 RETURNING attempt, epoch
+             )
+             INSERT INTO journal (capability, attempt, epoch, step, text, by)
+             SELECT $1, attempt, epoch, 'cancel', 'the stream has ended', $3 FROM changed",
+            self.capability,
+            self.attempt,
             self.store.name,
         )
         .execute(&self.store.pool);
@@ -130,7 +149,7 @@ impl Hand {
     pub async fn cancelled(&self) -> Result<()> {
         let changed = sqlx::query!(
             "WITH changed AS (
-                 UPDATE move SET unfinished = false
+                 UPDATE move SET unfinished = false, stream = 'none', direction = NULL
                   WHERE capability = $1 AND attempt = $2 AND owner = 'monolith' AND NOT prepared
                  RETURNING attempt, epoch
              )

@@ -39,6 +39,14 @@ pub(crate) async fn agree(in_hand: &mut InHand) -> Result<()> {
     Ok(())
 }
 
+/// Ends what older attempts have open on both sides; nobody owns less by it.
+pub(crate) async fn take_over(in_hand: &InHand) -> Result<()> {
+    for side in [in_hand.facts.owner, in_hand.facts.owner.other()] {
+        raise(in_hand, side).await?;
+    }
+    Ok(())
+}
+
 async fn raise(in_hand: &InHand, side: Side) -> Result<()> {
     let (attempt, epoch) = (in_hand.hand.attempt, in_hand.facts.epoch);
     // First the sessions: one with a prepared opening holds the token row.

@@ -1,7 +1,7 @@
 //! Moves of a foreign subject, by controllers that live, die and are stopped.
 #![expect(clippy::unwrap_used, reason = "a test ends where it fails")]
 
-mod flush;
+mod cancel;
 mod shop;
 mod stopped;
 mod switch;
