@@ -149,6 +149,53 @@ BEGIN
     END LOOP;
 END $$;
 
+-- The way back of a switch, tried and taken back in one call, so that no lock is held between two round trips.
+-- The tables p_open are opened; p_apply is done as the mover does it; rows of p_touch are written as a customer
+-- would (p_touched: which), and each of these tables must then have an entry in the log, or is named in uncaptured;
+-- p_ask is what is read in the end, into said. $1 of a statement are the values beside it. Names are looked for as
+-- the caller does.
+CREATE FUNCTION ficus.rehearse(
+    p_capability text, p_open text[], p_apply text[], p_applied jsonb[], p_touch text[], p_which text[],
+    p_touched jsonb[], p_ask text[], p_asked jsonb[], OUT uncaptured text[], OUT said jsonb
+) LANGUAGE plpgsql AS $$
+DECLARE
+    column_name text;
+    answer jsonb;
+BEGIN
+    PERFORM ficus.bound_locks();
+    uncaptured := '{}';
+    said := '[]';
+    BEGIN
+        FOR n IN 1..cardinality(p_open) LOOP
+            PERFORM ficus.set_fence(p_open[n], false);
+        END LOOP;
+        PERFORM set_config('ficus.applier', 'on', true), set_config('session_replication_role', 'replica', true);
+        FOR n IN 1..cardinality(p_apply) LOOP
+            EXECUTE p_apply[n] USING p_applied[n];
+        END LOOP;
+        PERFORM set_config('ficus.applier', 'off', true), set_config('session_replication_role', 'origin', true);
+        FOR n IN 1..cardinality(p_touch) LOOP
+            column_name := (SELECT attname FROM pg_attribute
+                            WHERE attrelid = to_regclass(format('public.%I', p_touch[n])) AND attnum > 0
+                              AND NOT attisdropped AND attidentity <> 'a' AND attgenerated = ''
+                            ORDER BY attnum LIMIT 1);
+            EXECUTE format('UPDATE public.%1$I AS v SET %2$I = v.%2$I WHERE %3$s',
+                           p_touch[n], column_name, p_which[n]) USING p_touched[n];
+            IF NOT EXISTS (SELECT FROM ficus.dirty WHERE capability = p_capability
+                           AND xid = pg_current_xact_id() AND tbl = p_touch[n]) THEN
+                uncaptured := uncaptured || p_touch[n];
+            END IF;
+        END LOOP;
+        FOR n IN 1..cardinality(p_ask) LOOP
+            EXECUTE p_ask[n] INTO answer USING p_asked[n];
+            said := said || jsonb_build_array(answer);
+        END LOOP;
+        RAISE EXCEPTION 'taken back' USING ERRCODE = 'ZF003';
+    EXCEPTION WHEN SQLSTATE 'ZF003' THEN
+        NULL;
+    END;
+END $$;
+
 -- Cancel: no follower writes after this, then the rows go. Without a cursor none has ever written: what is there
 -- then is not the move's.
 CREATE FUNCTION ficus.empty_target(p_capability text, p_attempt bigint, p_tables text[])

@@ -10,7 +10,7 @@
 //! |---|---|
 //! | [`definition`] | what people write in the move folder |
 //! | `mover`, `database` | both sides' pools |
-//! | `refusals`, `preflight` | what stands against a move, a switch, a completion |
+//! | `refusals`, `preflight`, `rehearsal` | what stands against a move, a switch, a completion |
 //! | `install`, `uninstall` | capture, fences and views: there and away |
 //! | `token`, `fence`, `opening` | the steps that shut and open |
 //! | `follower` | one round: read at S, apply, compare, store S |
@@ -31,6 +31,7 @@ mod mover;
 mod opening;
 mod preflight;
 mod refusals;
+mod rehearsal;
 mod relay;
 mod side;
 mod sql;

@@ -11,7 +11,8 @@ use crate::{
 
 impl Mover {
     /// Everything in the two databases that stands against switching in this direction: copy or diff not
-    /// done, keys still to be compared, capture or fences not as they must be, holders of the tables' locks.
+    /// done, keys still to be compared, capture or fences not as they must be, holders of the tables' locks, and,
+    /// if there is nothing else, a way back that a row of each table does not survive.
     /// (Lag, pickers and workers are the controller's to check.) Also connects the sessions that C1 will need.
     pub async fn preflight(&self, direction: Direction) -> Result<Vec<Refusal>> {
         let mut found = self.check_stream(direction).await?;
@@ -29,6 +30,9 @@ impl Mover {
             }
             found.extend(self.holders(side).await?);
             self.database(side).warm(self.tables_of(side).len()).await?;
+        }
+        if found.is_empty() {
+            found.extend(self.rehearse(direction).await?);
         }
         Ok(found)
     }

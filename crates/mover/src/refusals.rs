@@ -2,7 +2,7 @@
 
 mod projections;
 mod tables;
-mod trial;
+pub(crate) mod trial;
 
 use crate::{Direction, Mover, Result, Side};
 

@@ -157,6 +157,48 @@ pub(crate) fn insert(into: &Relation, keep: Option<&[usize]>) -> Sql {
     ))
 }
 
+/// Statements for `ficus.rehearse`, which has room for one parameter each: $1 is an array of rows in JSON, each an
+/// array of text.
+pub(crate) mod rehearsed {
+    use super::{Relation, list};
+
+    fn values(relation: &Relation, columns: &[usize]) -> String {
+        let casts = columns.iter().enumerate();
+        list(casts.map(|(n, &i)| format!("(e ->> {n})::{}", relation.types[i])))
+    }
+
+    /// The rows whose columns are among $1.
+    pub fn among(relation: &Relation, columns: &[usize]) -> String {
+        let of = list(columns.iter().map(|&i| format!("v.{}", relation.columns[i])));
+        let values = values(relation, columns);
+        format!("({of}) IN (SELECT {values} FROM jsonb_array_elements($1) AS e)")
+    }
+
+    pub fn delete(into: &Relation, covers: &[usize]) -> String {
+        format!("DELETE FROM {} AS v WHERE {}", into.name, among(into, covers))
+    }
+
+    pub fn insert(into: &Relation) -> String {
+        let all: Vec<usize> = (0..into.columns.len()).collect();
+        format!(
+            "INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE SELECT {} FROM jsonb_array_elements($1) AS e",
+            into.name,
+            list(into.columns.iter().cloned()),
+            values(into, &all),
+        )
+    }
+
+    /// Whole rows, as one array of arrays of text.
+    pub fn rows(from: &Relation, covers: &[usize]) -> String {
+        format!(
+            "SELECT coalesce(jsonb_agg(to_jsonb(ARRAY[{}]::text[])), '[]') FROM {} AS v WHERE {}",
+            from.all_texts(),
+            from.name,
+            among(from, covers)
+        )
+    }
+}
+
 /// Which keys differ: hashes at $1, the source's keys at $2, …. Does not see rows that only the target has.
 pub(crate) fn differing_in_chunk(into: &Relation, key: &[usize]) -> Sql {
     let hash =
@@ -251,6 +293,16 @@ pub(crate) fn duplicates(name: &str, columns: &[String]) -> Sql {
         "SELECT count(*) FROM (SELECT FROM {} WHERE {} GROUP BY {quoted} HAVING count(*) > 1) AS d",
         table(name),
         known.collect::<Vec<_>>().join(" AND ")
+    ))
+}
+
+/// The last row in the order of the key.
+pub(crate) fn last_row(from: &Relation, key: &[usize]) -> Sql {
+    let order = list(key.iter().map(|&i| format!("v.{} DESC", from.columns[i])));
+    AssertSqlSafe(format!(
+        "SELECT ARRAY[{}]::text[] FROM {} AS v ORDER BY {order} LIMIT 1",
+        from.all_texts(),
+        from.name
     ))
 }
 

@@ -19,10 +19,10 @@ use crate::{
 
 const SAMPLE: i64 = 1_000;
 
-/// The monolith's rows of one table.
-struct Sampled {
-    covers: BTreeSet<Covers>,
-    rows: Vec<Row>,
+/// Rows of one of the source's own tables.
+pub(crate) struct Sampled {
+    pub covers: BTreeSet<Covers>,
+    pub rows: Vec<Row>,
 }
 
 impl Mover {
@@ -88,23 +88,30 @@ impl Mover {
 async fn samples(reverse: &[Shape], connection: &mut PgConnection) -> sqlx::Result<Vec<Sampled>> {
     let mut all = Vec::new();
     for shape in reverse {
-        let some = Values::default()
-            .add(SAMPLE)?
-            .fetch_rows(sql::sample(&shape.target), connection)
-            .await?;
-        let covers = some.iter().filter_map(|row| pick(row, &shape.covers)).collect();
-        let rows = rows_of(&shape.target, &shape.covers, &covers, connection).await?;
-        all.push(Sampled { covers, rows });
+        let some = Values::default().add(SAMPLE)?;
+        let some = some.fetch_rows(sql::sample(&shape.target), connection).await?;
+        all.push(sharing_covers(shape, &some, connection).await?);
     }
     Ok(all)
+}
+
+/// All rows of the source's own table that share the covers of these; `shape` is one of the way back.
+pub(crate) async fn sharing_covers(
+    shape: &Shape,
+    some: &[Row],
+    connection: &mut PgConnection,
+) -> sqlx::Result<Sampled> {
+    let covers = some.iter().filter_map(|row| pick(row, &shape.covers)).collect();
+    let rows = rows_of(&shape.target, &shape.covers, &covers, connection).await?;
+    Ok(Sampled { covers, rows })
 }
 
 fn pick(row: &Row, columns: &[usize]) -> Option<Covers> {
     columns.iter().map(|&i| row[i].clone()).collect()
 }
 
-/// The covers of a forward table that the sampled rows lead to.
-fn led_to(shape: &Shape, reverse: &[Shape], samples: &[Sampled]) -> BTreeSet<Covers> {
+/// The covers of a target table that the sampled rows lead to.
+pub(crate) fn led_to(shape: &Shape, reverse: &[Shape], samples: &[Sampled]) -> BTreeSet<Covers> {
     let by_table: BTreeMap<&str, (&Shape, &Sampled)> =
         reverse.iter().zip(samples).map(|(s, sample)| (s.table.as_str(), (s, sample))).collect();
     let each = shape.from.iter().filter_map(|(table, columns)| {
@@ -115,7 +122,7 @@ fn led_to(shape: &Shape, reverse: &[Shape], samples: &[Sampled]) -> BTreeSet<Cov
     each.flatten().collect()
 }
 
-async fn rows_of(
+pub(crate) async fn rows_of(
     relation: &sql::Relation,
     columns: &[usize],
     covers: &BTreeSet<Covers>,

@@ -57,6 +57,18 @@ impl Store {
         Ok(seconds.and_then(|s| TimeDelta::from_std(Duration::try_from_secs_f64(s).ok()?).ok()))
     }
 
+    /// How old the last whole comparison is, on the control database's clock.
+    pub async fn since_diff(&self, capability: &str) -> Result<Option<Duration>> {
+        let seconds = sqlx::query_scalar!(
+            "SELECT extract(epoch FROM clock_timestamp() - diff_at)::float8
+               FROM move WHERE capability = $1",
+            capability
+        )
+        .fetch_optional(&self.pool);
+        let seconds = bounded(seconds).await?.flatten();
+        Ok(seconds.map(|s| Duration::try_from_secs_f64(s).unwrap_or_default()))
+    }
+
     /// Writes a move down, or anew one that was cancelled. False if there is one already.
     pub async fn create(&self, capability: &str, definition: &Definition) -> Result<bool> {
         let definition = serde_json::to_value(definition)?;

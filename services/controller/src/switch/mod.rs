@@ -29,6 +29,7 @@ use crate::{
     domain::{Outcome, Refusal, Switched},
     error::Result,
     hand::{InHand, Options},
+    metrics,
 };
 
 /// Between two tries.
@@ -75,7 +76,10 @@ impl InHand {
         let mut lines = Vec::new();
         for number in 1..=options.tries.max(1) {
             match self.attempt(way).await {
-                Ok(switched) => return Ok(done(lines, Switched { tries: number, ..switched }, to)),
+                Ok(switched) => {
+                    metrics::switched(&self.facts.capability, &to.to_string(), switched.pause);
+                    return Ok(done(lines, Switched { tries: number, ..switched }, to));
+                }
                 Err(Stop::Refused(refusals)) => {
                     return Ok(Outcome { lines, ..Outcome::refused(refusals) });
                 }
@@ -157,13 +161,15 @@ fn given_up(lines: Vec<String>, tries: u32, to: Side) -> Outcome {
     Outcome { lines, ..Outcome::refused(vec![refusal]) }
 }
 
-fn plan(way: Way) -> [&'static str; 7] {
+fn plan(way: Way) -> [&'static str; 8] {
     let [fence, open] = match way.to {
         Side::Service => ["C1 fence the monolith's tables", "C7 open the service's tables"],
         Side::Monolith => ["C1 fence the service's tables", "C7 open the monolith's tables"],
     };
     [
-        "C0 preflight; every picker acknowledges that a switch is pending, workers come to rest",
+        "C0 preflight: copy done, stream and relay close behind, both sides compared equal within 15 minutes, nobody \
+         holds the tables, the way back rehearsed with a row of each that is rolled back, pickers at the present epoch",
+        "C0 every picker acknowledges that a switch is pending, workers come to rest",
         fence,
         "C2 drain, C3 compare what changed since, C4 sequences",
         "C5 prepare the opening of the new owner",

@@ -15,6 +15,10 @@ const LAG: Duration = Duration::from_millis(500);
 const RELAY_LAG: Duration = Duration::from_millis(200);
 /// A registration expires 40 s after it was last heard.
 const SILENT_PICKERS: Duration = Duration::from_secs(41);
+/// How old the last whole comparison may be. What changes after it is compared again key by key, if capture saw
+/// it; what no trigger saw (a hand in the target, a trigger that was off for a while) only a whole one finds. 15
+/// minutes let a person read its result and decide.
+const FRESH: Duration = Duration::from_mins(15);
 /// What passes by itself, as lag, is waited for so long.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -73,6 +77,7 @@ impl InHand {
     pub(super) async fn stands_against(&self, way: Way) -> Result<Vec<Refusal>> {
         let found = self.mover.preflight(way.direction).await?;
         let mut refusals: Vec<Refusal> = found.into_iter().map(Into::into).collect();
+        refusals.extend(self.diff_refusal().await?);
         refusals.extend(self.stream_refusals());
         refusals.extend(self.relay_refusals(way).await?);
         let missing = self.hand.store.not_current(&self.hand.capability, self.facts.epoch).await?;
@@ -82,12 +87,23 @@ impl InHand {
         Ok(refusals)
     }
 
-    fn stream_refusals(&self) -> Vec<Refusal> {
-        let mut refusals = Vec::new();
+    async fn diff_refusal(&self) -> Result<Option<Refusal>> {
         if !self.facts.diff.is_some_and(|diff| diff.clean) {
             let reason = "both sides have not been compared equal";
-            refusals.push(Refusal::new("diff", reason, "`vdiff` compares them and waits"));
+            return Ok(Some(Refusal::new("diff", reason, "`vdiff` compares them and waits")));
         }
+        let age = self.hand.store.since_diff(&self.hand.capability).await?;
+        Ok(age.is_none_or(|age| age >= FRESH).then(|| {
+            let minutes = FRESH.as_secs() / 60;
+            let reason = format!("both sides were last compared whole over {minutes} minutes ago");
+            let next =
+                format!("`ficus move {} vdiff` compares them and waits", self.hand.capability);
+            Refusal::new("diff", reason, next)
+        }))
+    }
+
+    fn stream_refusals(&self) -> Vec<Refusal> {
+        let mut refusals = Vec::new();
         let progress = self.progress.borrow();
         if progress.lag >= LAG {
             let reason = format!("the stream is {} ms behind", progress.lag.as_millis());

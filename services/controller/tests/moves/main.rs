@@ -2,6 +2,8 @@
 #![expect(clippy::unwrap_used, reason = "a test ends where it fails")]
 
 mod cancel;
+mod flush;
+mod preflight;
 mod shop;
 mod stopped;
 mod switch;

@@ -1,0 +1,61 @@
+//! What stands against a switch is named before anything begins, and a dry run shows it.
+
+use std::time::Duration;
+
+use ficus_control_api::control::v1::{Outcome, SwitchRequest};
+use sqlx::Executor;
+
+use crate::shop::{CAPABILITY, Shop, done, verb};
+
+async fn planned(shop: &mut Shop) -> Outcome {
+    let request = SwitchRequest { capability: CAPABILITY.to_owned(), dry_run: true, tries: 1 };
+    shop.leader().await.switch_traffic(request).await.unwrap().into_inner()
+}
+
+fn refused(outcome: &Outcome, words: &[&str]) {
+    assert!(!outcome.done, "{outcome:?}");
+    let says = |line: &String| words.iter().all(|word| line.contains(word));
+    assert!(outcome.refusals.iter().any(says), "{words:?} is not in {:?}", outcome.refusals);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_switch_needs_a_fresh_comparison() {
+    let mut shop = Shop::new().await;
+    shop.controller("").await;
+    shop.verified().await;
+    done(&planned(&mut shop).await);
+    let control = shop.databases[2].pool().await;
+    let aged = "UPDATE move SET diff_at = clock_timestamp() - interval '15 min'";
+    control.execute(aged).await.unwrap();
+    refused(&planned(&mut shop).await, &["diff", "15 minutes", "ficus move orders vdiff"]);
+    done(&shop.leader().await.vdiff(verb()).await.unwrap().into_inner());
+    done(&planned(&mut shop).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_the_old_owner_would_not_take_back_stands_against_the_switch() {
+    let mut shop = Shop::new().await;
+    shop.controller("").await;
+    shop.verified().await;
+    let constraint = "ALTER TABLE orders ADD CONSTRAINT small CHECK (total < 7) NOT VALID";
+    shop.monolith.execute(constraint).await.unwrap();
+    let rows = shop.rows().await;
+    refused(&planned(&mut shop).await, &["way back", "monolith", "small"]);
+    assert!(!shop.switch(true).await.unwrap().done);
+    assert_eq!(shop.open().await, [true, false], "what was opened is shut again");
+    assert_eq!(shop.rows().await, rows, "what was written is taken back");
+    shop.monolith.execute("ALTER TABLE orders DROP CONSTRAINT small").await.unwrap();
+    done(&shop.switch(true).await.unwrap());
+    shop.until_equal(Duration::from_secs(5)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_owner_whose_writes_would_not_be_captured_stands_against_the_switch() {
+    let mut shop = Shop::new().await;
+    shop.controller("").await;
+    shop.verified().await;
+    let forgets = "CREATE OR REPLACE FUNCTION ficus.\"orders.purchases\"() RETURNS trigger
+                   LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$";
+    shop.service.execute(forgets).await.unwrap();
+    refused(&planned(&mut shop).await, &["way back", "purchases", "not captured"]);
+}
