@@ -6,6 +6,11 @@ use std::time::Duration;
 
 use clap::Parser;
 use ficus_process::Shutdown;
+use http_body_util::Full;
+use hyper::Request;
+use hyper::body::Bytes;
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::TokioExecutor;
 use serde_json::Value;
 use trellis_sandbox::Config;
 use trellis_testkit::{free_address, unique, wait_until};
@@ -13,6 +18,7 @@ use trellis_testkit::{free_address, unique, wait_until};
 /// The sandbox's mail server, stopped with this value.
 pub struct MailServer {
     pub address: SocketAddr,
+    http: SocketAddr,
     file: PathBuf,
     shutdown: Shutdown,
 }
@@ -22,19 +28,19 @@ impl MailServer {
         let address = free_address();
         let file = std::env::temp_dir().join(unique("mail"));
         let smtp = address.to_string();
-        let http = free_address().to_string();
+        let http = free_address();
         let arguments = [
             "sandbox",
             "--smtp-listen",
             &smtp,
             "--http-listen",
-            &http,
+            &http.to_string(),
             "--mail-file",
             file.to_str().unwrap(),
         ];
         let config = Config::try_parse_from(arguments).unwrap();
         let shutdown = Shutdown::new();
-        let server = Self { address, file, shutdown };
+        let server = Self { address, http, file, shutdown };
         server.listen(config).await;
         server
     }
@@ -45,6 +51,17 @@ impl MailServer {
             tokio::net::TcpStream::connect(self.address).await.is_ok()
         })
         .await;
+    }
+
+    /// From now on so long for each mail.
+    pub async fn takes(&self, time: Duration) {
+        let body = format!(r#"{{"milliseconds":{}}}"#, time.as_millis());
+        let request = Request::post(format!("http://{}/smtp/delay", self.http))
+            .header("content-type", "application/json")
+            .body(Full::from(body))
+            .unwrap();
+        let client: Client<_, Full<Bytes>> = Client::builder(TokioExecutor::new()).build_http();
+        assert_eq!(client.request(request).await.unwrap().status(), 204);
     }
 
     /// Takes no more mail.

@@ -1,5 +1,6 @@
 //! Trellis, running, and persons who use it.
 
+mod fence;
 mod mail_server;
 mod person;
 mod reply;
@@ -21,6 +22,7 @@ use trellis_monolith::app::{Server, migrations};
 use trellis_monolith::config::Config;
 use trellis_testkit::Database;
 
+pub use fence::{FENCED, Fence};
 pub use mail_server::MailServer;
 pub use person::{Person, id};
 pub use reply::Reply;
@@ -36,7 +38,7 @@ pub struct Trellis {
     client: Client<HttpConnector, Full<Bytes>>,
     persons: AtomicU32,
     shutdown: Shutdown,
-    _database: Database,
+    database: Database,
 }
 
 impl Trellis {
@@ -77,7 +79,11 @@ impl Trellis {
         let pool = database.pool().await;
         let client = Client::builder(TokioExecutor::new()).build_http();
         let persons = AtomicU32::new(0);
-        Self { address, internal, mail, pool, client, persons, shutdown, _database: database }
+        Self { address, internal, mail, pool, client, persons, shutdown, database }
+    }
+
+    pub fn database_url(&self) -> &str {
+        self.database.url()
     }
 
     /// A person who has just signed up, with their own workspace.
@@ -94,6 +100,11 @@ impl Trellis {
         self.send("POST", path, &[], body.to_string()).await
     }
 
+    /// Asks another server as nobody.
+    pub async fn post_at(&self, address: SocketAddr, path: &str) -> Reply {
+        self.send_to(address, "POST", path, &[], String::new()).await
+    }
+
     /// Sends one request.
     pub async fn send(
         &self,
@@ -102,8 +113,18 @@ impl Trellis {
         headers: &[(&str, &str)],
         body: String,
     ) -> Reply {
-        let mut request =
-            Request::builder().method(method).uri(format!("http://{}{path}", self.address));
+        self.send_to(self.address, method, path, headers, body).await
+    }
+
+    async fn send_to(
+        &self,
+        address: SocketAddr,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: String,
+    ) -> Reply {
+        let mut request = Request::builder().method(method).uri(format!("http://{address}{path}"));
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
