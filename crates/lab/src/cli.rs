@@ -10,7 +10,20 @@ use crate::{scratch, seed, tour};
 
 /// Runs Trellis on one machine: as ordinary processes, without Docker and without root.
 #[derive(Parser, Debug)]
-#[command(name = "lab", version, propagate_version = true)]
+#[command(
+    name = "lab",
+    version,
+    propagate_version = true,
+    after_help = "\
+Examples:
+  lab up                     # everything, with the URLs printed
+  lab ps                     # what runs, and whether it answers
+  lab logs gateway | tail    # what a process wrote
+  lab tour                   # a fresh stack, and the whole migration under load
+  lab down                   # stop all of it
+
+`lab <command> --help` has more."
+)]
 pub struct Cli {
     #[command(subcommand)]
     command: Command,

@@ -7,6 +7,7 @@
 
 pub mod cli;
 pub mod judge;
+pub mod print;
 mod request;
 pub mod scratch;
 pub mod seed;

@@ -10,6 +10,7 @@ use sqlx::{Executor as _, PgPool};
 
 use super::plan::Plan;
 use super::{inbox, people, work};
+use crate::print;
 use crate::stack::{Root, Stack};
 
 /// What `lab seed` is told.
@@ -34,8 +35,9 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode> {
     };
     let begun = Instant::now();
     let rows = seed(&url, arguments.rows, arguments.seed).await?;
-    println!("{rows} rows of notifications, and what they refer to, in {:.1?}", begun.elapsed());
-    println!("everybody's password is \"{}\"", people::PASSWORD);
+    let took = begun.elapsed();
+    print::line(format!("{rows} rows of notifications, and what they refer to, in {took:.1?}"))?;
+    print::line(format!("everybody's password is \"{}\"", people::PASSWORD))?;
     Ok(ExitCode::SUCCESS)
 }
 

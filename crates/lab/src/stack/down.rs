@@ -8,6 +8,7 @@ use anyhow::{Context as _, Result};
 use nix::sys::signal::Signal;
 
 use super::{Entry, Root, Stack, process, programs};
+use crate::print;
 
 const PATIENCE: Duration = Duration::from_secs(12);
 
@@ -15,8 +16,8 @@ const PATIENCE: Duration = Duration::from_secs(12);
 pub async fn run() -> Result<ExitCode> {
     let root = Root::find()?;
     match stop(&root).await? {
-        0 => println!("nothing was up"),
-        stopped => println!("stopped {stopped} processes; their ports are free"),
+        0 => print::line("nothing was up")?,
+        stopped => print::line(format!("stopped {stopped} processes; their ports are free"))?,
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -31,7 +32,7 @@ pub async fn stop(root: &Root) -> Result<usize> {
         .partition(|entry| programs::named(&entry.name).is_ok_and(programs::Program::is_server));
     futures::future::join_all(programs.into_iter().map(stop_one)).await;
     futures::future::join_all(servers.into_iter().map(stop_one)).await;
-    for file in [root.stack_file(), root.mail_file()] {
+    for file in [root.stack_file(), root.mail_file(), root.spans_file()] {
         if file.exists() {
             fs::remove_file(file)?;
         }

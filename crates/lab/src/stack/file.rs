@@ -20,8 +20,6 @@ pub struct Stack {
     pub brokers: String,
     /// As "15".
     pub postgres: String,
-    /// PostgreSQL's client for a person.
-    pub psql: PathBuf,
 }
 
 /// One process.

@@ -11,7 +11,13 @@ use super::{Root, Stack};
 
 /// What `lab logs` is told.
 #[derive(Args, Debug)]
-#[command(after_help = "Example: lab logs gateway | tail")]
+#[command(after_help = "\
+A line is a JSON object; servers write text. `lab ps` has the files.
+
+Examples:
+  lab logs gateway | tail
+  lab logs monolith | grep WARN
+  tail -f .ficus/log/gateway.log    # as it is written")]
 pub struct Arguments {
     /// The process, as `lab ps` names it
     name: String,
@@ -22,8 +28,6 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     let stack = Stack::of(&Root::find()?)?;
     let log = &stack.named(&arguments.name)?.log;
     let mut file = File::open(log).with_context(|| format!("failed to open {}", log.display()))?;
-    match io::copy(&mut file, &mut io::stdout()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
-        _ => Ok(ExitCode::SUCCESS),
-    }
+    io::copy(&mut file, &mut io::stdout())?;
+    Ok(ExitCode::SUCCESS)
 }

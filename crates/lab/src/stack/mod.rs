@@ -6,6 +6,7 @@ pub mod down;
 pub mod file;
 pub mod health;
 pub mod logs;
+pub mod memory;
 pub mod process;
 pub mod programs;
 pub mod ps;

@@ -8,9 +8,18 @@ use comfy_table::{Table, presets};
 use serde::Serialize;
 
 use super::{Entry, Root, Stack, health, programs};
+use crate::print;
 
 /// What `lab ps` is told.
 #[derive(Args, Debug)]
+#[command(after_help = "\
+Each process answers, does not answer, or has ended; nothing is restarted by itself: `lab up` does that.
+Exit status: 0 if all answer, 1 if one does not.
+
+Examples:
+  lab ps
+  lab ps --json
+  lab logs controller-1 | tail    # why one has ended")]
 pub struct Arguments {
     /// Prints JSON
     #[arg(long)]
@@ -35,9 +44,9 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode> {
     }
     let well = rows.iter().all(|row| row.state == "answers");
     if arguments.json {
-        println!("{}", serde_json::to_string_pretty(&rows)?);
+        print::line(serde_json::to_string_pretty(&rows)?)?;
     } else {
-        print(&rows);
+        print::line(table(&rows))?;
     }
     Ok(if well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -55,7 +64,7 @@ async fn row(entry: &Entry) -> Result<Row> {
     Ok(Row { name: entry.name.clone(), pid: entry.pid, state, ports, log })
 }
 
-fn print(rows: &[Row]) {
+fn table(rows: &[Row]) -> Table {
     let mut table = Table::new();
     table.load_preset(presets::NOTHING).set_header(["name", "pid", "state", "ports", "log"]);
     for row in rows {
@@ -63,5 +72,5 @@ fn print(rows: &[Row]) {
         let pid = row.pid.to_string();
         table.add_row([&row.name, &pid, row.state, &ports.join(", "), &row.log]);
     }
-    println!("{table}");
+    table
 }

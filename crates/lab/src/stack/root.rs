@@ -81,6 +81,18 @@ impl Root {
         }
         Ok(())
     }
+
+    /// Links PostgreSQL's client beside the programs, so that printed commands work wherever it lies.
+    pub fn link_psql(&self, client: &Path) -> Result<()> {
+        let client = if client.is_absolute() { Some(client.to_owned()) } else { on_path(client) };
+        let client = client.context("psql is neither beside PostgreSQL's programs nor on PATH")?;
+        link(&client, &self.bin().join("psql"))
+    }
+}
+
+fn on_path(program: &Path) -> Option<PathBuf> {
+    let folders = env::var_os("PATH")?;
+    env::split_paths(&folders).map(|folder| folder.join(program)).find(|file| file.exists())
 }
 
 fn link(target: &Path, link: &Path) -> Result<()> {

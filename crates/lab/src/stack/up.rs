@@ -11,12 +11,25 @@ use tokio::process::Command;
 
 use super::programs::{self, DATABASES, PROGRAMS, Program};
 use super::{Root, Stack, health};
+use crate::print;
 use crate::servers::postgres::{self, Durability};
 use crate::servers::{Kafka, Launch, Postgres, ports};
 
 /// What `lab up` is told.
 #[derive(Args, Debug, Default)]
-#[command(after_help = "Examples:\n  lab up\n  lab up --only gateway,notifications")]
+#[command(after_help = "\
+Processes, in the order in which they start:
+  postgres-monolith, postgres-services, kafka      the servers
+  sandbox                                          stands in for the mail server
+  monolith, gateway, notifications                 Trellis, and what is in front of it
+  controller-1, controller-2                       command a move, one leading
+They run on after `lab up` has ended, on fixed ports of 127.0.0.1; .ficus/stack.json has pids and ports.
+
+Examples:
+  lab up
+  lab up --only gateway,notifications    # needs the servers to be up
+  lab up --kafka 127.0.0.1:9092          # a broker that runs already
+  lab up --postgres /usr/lib/postgresql/17/bin")]
 pub struct Arguments {
     /// Starts only these; what is up already stays up
     #[arg(long, value_delimiter = ',', value_name = "NAME")]
@@ -41,7 +54,7 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode> {
     let root = Root::find()?;
     let stack = start(&root, &arguments).await?;
     for (name, url) in &stack.urls {
-        println!("{name:<14} {url}");
+        print::line(format!("{name:<14} {url}"))?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -112,7 +125,7 @@ async fn start_servers(
     }
     let postgres = Postgres::find(given.postgres.as_deref())?;
     stack.postgres = postgres.version().to_string();
-    stack.psql = postgres.client();
+    root.link_psql(&postgres.client())?;
     stack.brokers = given.kafka.clone().unwrap_or_else(|| "127.0.0.1:8271".to_owned());
     let kafka = if given.kafka.is_none() { Some(Kafka::find().await?) } else { None };
     let broker = kafka.as_ref().map_or_else(|| format!("Kafka at {}", stack.brokers), Kafka::taken);

@@ -1,10 +1,10 @@
 //! The migration walked step by step, under load, with a verdict at its end.
 //!
-//! [`run`] is the whole of it; [`chapters`] says what is done and why, as data; [`guide`] does it and measures
+//! [`run`] is the whole of it; [`pages`] reads from `docs/tour` what is done and why; [`guide`] does it and measures
 //! around it; [`scenario`] is what the users do meanwhile.
 
-mod chapters;
 mod guide;
+mod pages;
 mod people;
 mod report;
 mod run;

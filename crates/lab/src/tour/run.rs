@@ -5,25 +5,37 @@ use std::process::ExitCode;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use chrono::SecondsFormat;
 use clap::Args;
-use ficus_load::{Client, Ledger, Load, Options, Report};
+use ficus_load::{Client, Ledger, Load, Options};
 use ficus_process::Clock;
 use sqlx::{Connection as _, PgConnection};
 
-use super::guide::Guide;
-use super::report::{Requests, TourReport};
+use super::guide::{Guide, MONOLITH};
+use super::report::{Broke, HTML, JSON, Pauses, Requests, Second, TourReport};
 use super::scenario::World;
 use super::screen::Screen;
-use super::{chapters, people, settle};
+use super::{pages, people, settle};
+use crate::judge::Verdict;
 use crate::judge::facts::Before;
+use crate::print;
 use crate::seed::seed;
+use crate::stack::memory::Memory;
 use crate::stack::{Root, Stack, down, up};
 
 /// What `lab tour` is told.
 #[derive(Args, Debug)]
-#[command(after_help = "Examples:\n  lab tour\n  lab tour --pause\n  lab tour --json > tour.json")]
+#[command(after_help = "\
+Exit status: 0 only if nothing was lost, doubled, out of order or stale and no request failed.
+
+Examples:
+  lab tour
+  lab tour --pause                      # step by step; docs/tour tells the same
+  lab tour --switches 20 --rate 560     # write pauses at about 200 writes a second
+  lab tour --json > tour.json
+
+It leaves report.html and report.json in .ficus/tour.")]
 pub struct Arguments {
     /// Waits for Enter at each step and prints the command that does it
     #[arg(long)]
@@ -34,9 +46,12 @@ pub struct Arguments {
     /// The same seed gives the same history and the same requests
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Requests a second
-    #[arg(long, default_value_t = 200.0)]
+    /// Requests a second; about 36 of 100 are writes
+    #[arg(long, default_value_t = 200.0, value_parser = rate)]
     rate: f64,
+    /// Changes of owner in chapter 4, at least; it goes there and back and ends at the service
+    #[arg(long, default_value_t = pages::SWITCHES, value_name = "N")]
+    switches: usize,
     /// Rows of notifications that are there before
     #[arg(long, default_value_t = 500_000, value_parser = clap::value_parser!(i64).range(1_000..))]
     rows: i64,
@@ -51,129 +66,197 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// What chapter 0 needs.
 const MVP: [&str; 5] = ["postgres-monolith", "postgres-services", "kafka", "sandbox", "monolith"];
 
-/// Walks the tour; exit code 1 if anything was lost, doubled, out of order, stale or failed.
+/// Walks the tour; exit code 1 if anything was lost, doubled, out of order, stale or failed, or it broke.
 pub async fn run(arguments: Arguments) -> Result<ExitCode> {
-    let (begun, started_at) = (Instant::now(), Clock::system().now());
     let root = Root::find()?;
-    let screen = Screen::new(arguments.json);
-    let stack = fresh(&root, &arguments, &screen).await?;
-    let before = Before::read(&stack).await?;
-    let (guide, world) = begin(&root, &stack, &arguments, screen).await?;
-    let (guide, load) = walk(guide, &stack).await?;
-    guide
-        .screen
-        .say("\nThe load has ended. Waiting for mails and events, then comparing with the ledger.");
-    settle::converge(&world, &guide.client).await?;
-    let verdict = settle::verdict(&root, &stack, &world, before).await?;
-    let total = load.total();
+    fs::create_dir_all(root.tour())?;
+    TourReport::remove(&root.tour())?;
     let report = TourReport {
         schema: 1,
         commit: commit(&root).await,
         seed: arguments.seed,
-        started_at: started_at.to_rfc3339_opts(SecondsFormat::Millis, true),
+        started_at: Clock::system().now().to_rfc3339_opts(SecondsFormat::Millis, true),
         broker: "kafka",
-        postgres: server_version(&stack).await.ok(),
-        seconds: begun.elapsed().as_secs_f64(),
-        verdict,
-        requests: Requests { sent: total.sent, ok: total.ok, failed: total.failed },
-        chapters: guide.chapters,
-        switches: guide.switches,
-        failures: load.failures().to_vec(),
+        rate: arguments.rate,
+        ..TourReport::default()
     };
-    finish(&root, &guide.screen, &report, arguments.json)
+    let screen = Screen::new(arguments.json);
+    let mut tour =
+        Tour { begun: Instant::now(), root, arguments, screen, report, at: "starting".to_owned() };
+    if let Err(error) = tour.whole().await {
+        tour.report.broke = Some(Broke { step: tour.at.clone(), why: format!("{error:#}") });
+    }
+    tour.finish()
 }
 
-/// A stack with what chapter 0 needs, and a company's history in it.
-async fn fresh(root: &Root, arguments: &Arguments, screen: &Screen) -> Result<Stack> {
-    let stopped = down::stop(root).await?;
-    if stopped > 0 {
-        screen.say(&format!("An earlier stack was stopped and removed ({stopped} processes)."));
-    }
-    if root.logs().exists() {
-        fs::remove_dir_all(root.logs())?;
-    }
-    screen.say("Starting the servers and the monolith.");
-    let only = MVP.map(str::to_owned).to_vec();
-    let stack =
-        up::start(root, &up::Arguments { only, servers: arguments.servers.clone() }).await?;
-    screen.say("Writing a company's history.");
-    let rows = seed(stack.database("monolith")?, arguments.rows, arguments.seed).await?;
-    screen.say(&format!("{rows} rows of notifications are there."));
-    Ok(stack)
-}
-
-/// Signs people in and begins the load.
-async fn begin(
-    root: &Root,
-    stack: &Stack,
-    arguments: &Arguments,
+struct Tour {
+    begun: Instant,
+    root: Root,
+    arguments: Arguments,
     screen: Screen,
-) -> Result<(Guide, Arc<Mutex<World>>)> {
-    let (clients, teams) = people::sign_in(stack, chapters::MONOLITH).await?;
-    fs::create_dir_all(root.tour())?;
-    let ledger =
-        Ledger::create(&root.tour().join("ledger.jsonl")).context("failed to open the ledger")?;
-    let world = Arc::new(Mutex::new(World::new(arguments.seed, clients, teams, ledger)));
-    let client = Client::new(chapters::MONOLITH, PATIENCE);
-    let options = Options { rate: arguments.rate, in_flight: IN_FLIGHT, seed: arguments.seed };
-    let load = Load::start(client.clone(), world.clone(), options);
-    screen.say(&format!("{} requests/s from now on.", arguments.rate));
-    let guide = Guide {
-        root: root.clone(),
-        load,
-        client,
-        screen,
-        pause: arguments.pause,
-        chapters: Vec::new(),
-        switches: Vec::new(),
-    };
-    Ok((guide, world))
+    report: TourReport,
+    /// What is being done.
+    at: String,
 }
 
-/// What is left of a guide when the load has ended.
-struct Walked {
-    screen: Screen,
-    client: Client,
-    chapters: Vec<super::report::ChapterReport>,
-    switches: Vec<super::report::Switch>,
-}
+impl Tour {
+    async fn whole(&mut self) -> Result<()> {
+        let stack = self.fresh().await?;
+        self.report.postgres = server_version(&stack).await.ok();
+        let before = Before::read(&stack).await?;
+        "signing people in".clone_into(&mut self.at);
+        let (guide, world) = self.begin(&stack).await?;
+        let client = guide.client.clone();
+        let length = self.walk(guide).await?;
+        "the judgement".clone_into(&mut self.at);
+        self.screen.say(
+            "\nThe load has ended. Waiting for mails and events, then comparing with the ledger.",
+        );
+        let verdict = tokio::select! {
+            verdict = self.judge(&stack, &world, &client, before) => verdict?,
+            () = interrupted() => bail!("it was interrupted"),
+        };
+        self.report.writes_per_second = Some(a_second(verdict.acknowledged, length));
+        self.report.verdict = Some(verdict);
+        self.report.memory = Memory::of(&Stack::of(&self.root)?.processes);
+        Ok(())
+    }
 
-async fn walk(mut guide: Guide, stack: &Stack) -> Result<(Walked, Report)> {
-    let mut outcome = Ok(());
-    for chapter in chapters::all(stack) {
-        outcome = guide.chapter(&chapter).await;
-        if outcome.is_err() {
-            break;
+    /// A stack with what chapter 0 needs, and a company's history in it.
+    async fn fresh(&self) -> Result<Stack> {
+        let stopped = down::stop(&self.root).await?;
+        if stopped > 0 {
+            let text = format!("An earlier stack was stopped and removed ({stopped} processes).");
+            self.screen.say(&text);
         }
-    }
-    let load = guide.load.stop().await;
-    if let Err(error) = outcome {
-        for failure in load.failures() {
-            guide.screen.say(&format!("  {failure}"));
+        if self.root.logs().exists() {
+            fs::remove_dir_all(self.root.logs())?;
         }
-        return Err(error);
+        self.screen.say("Starting the servers and the monolith.");
+        let only = MVP.map(str::to_owned).to_vec();
+        let wanted = up::Arguments { only, servers: self.arguments.servers.clone() };
+        let stack = up::start(&self.root, &wanted).await?;
+        self.screen.say("Writing a company's history.");
+        let (rows, number) = (self.arguments.rows, self.arguments.seed);
+        let rows = seed(stack.database("monolith")?, rows, number).await?;
+        self.screen.say(&format!("{rows} rows of notifications are there."));
+        Ok(stack)
     }
-    let Guide { screen, client, chapters, switches, .. } = guide;
-    Ok((Walked { screen, client, chapters, switches }, load))
+
+    /// Signs people in and begins the load.
+    async fn begin(&mut self, stack: &Stack) -> Result<(Guide, Arc<Mutex<World>>)> {
+        let (clients, teams) = people::sign_in(stack, MONOLITH).await?;
+        let Arguments { rate, seed, .. } = self.arguments;
+        let ledger = Ledger::create(&self.root.tour().join("ledger.jsonl"))
+            .context("failed to open the ledger")?;
+        let world = Arc::new(Mutex::new(World::new(seed, clients, teams, ledger)));
+        let client = Client::new(MONOLITH, PATIENCE);
+        let options = Options { rate, in_flight: IN_FLIGHT, seed };
+        self.report.first_request_seconds = Some(self.begun.elapsed().as_secs_f64());
+        let load_began = Clock::system().now();
+        let load = Load::start(client.clone(), world.clone(), options);
+        self.screen.say(&format!("{rate} requests/s from now on."));
+        let guide = Guide {
+            root: self.root.clone(),
+            load,
+            load_began,
+            client,
+            screen: Screen::new(self.arguments.json),
+            pause: self.arguments.pause,
+            at: String::new(),
+            chapters: Vec::new(),
+            switches: Vec::new(),
+        };
+        Ok((guide, world))
+    }
+
+    /// Walks, ends the load and puts down what was seen, also of a walk that broke; answers how long it was.
+    async fn walk(&mut self, mut guide: Guide) -> Result<Duration> {
+        let chapters = pages::all(self.arguments.switches);
+        let outcome = tokio::select! {
+            outcome = guide.walk(&chapters) => outcome,
+            () = interrupted() => Err(anyhow::anyhow!("it was interrupted")),
+        };
+        let length = guide.load.elapsed();
+        let load = guide.load.stop().await;
+        let (total, report) = (load.total(), &mut self.report);
+        report.requests = Requests { sent: total.sent, ok: total.ok, failed: total.failed };
+        report.series = Second::all(&load, length);
+        report.failures = load.failures().to_vec();
+        report.pauses = Pauses::of(&guide.switches);
+        report.chapters = guide.chapters;
+        report.switches = guide.switches;
+        self.at = guide.at;
+        outcome.map(|()| length)
+    }
+
+    async fn judge(
+        &self,
+        stack: &Stack,
+        world: &Arc<Mutex<World>>,
+        client: &Client,
+        before: Before,
+    ) -> Result<Verdict> {
+        settle::converge(world, client).await?;
+        settle::verdict(&self.root, stack, world, before).await
+    }
+
+    /// Leaves the report and says what is in it.
+    fn finish(mut self) -> Result<ExitCode> {
+        self.report.seconds = self.begun.elapsed().as_secs_f64();
+        let (report, screen, folder) = (&self.report, &self.screen, self.root.tour());
+        let json = report.write(&folder)?;
+        if self.arguments.json {
+            print::line(json)?;
+        }
+        screen.say(&format!("\n{}\n", report.table()));
+        if let Some(pauses) = &report.pauses {
+            screen.say(&pauses.text());
+        }
+        if !report.memory.is_empty() {
+            screen.say(&format!("\n{}\n", report.memory_table()));
+        }
+        screen.say(&report.verdict_text());
+        let findings = report.verdict.iter().flat_map(|verdict| &verdict.findings);
+        for finding in findings.chain(&report.failures).take(40) {
+            screen.say(&format!("  {finding}"));
+        }
+        screen.say(&format!(
+            "\n{:.0} s. The report, for a browser and for programs:",
+            report.seconds
+        ));
+        for name in [HTML, JSON] {
+            screen.say(&format!("  {}", folder.join(name).display()));
+        }
+        if let Ok(stack) = Stack::of(&self.root) {
+            screen.say("Everything still runs; `make down` stops it:");
+            for (name, url) in stack.urls {
+                screen.say(&format!("  {name:<14} {url}"));
+            }
+        }
+        Ok(if report.clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
 }
 
-fn finish(root: &Root, screen: &Screen, report: &TourReport, json: bool) -> Result<ExitCode> {
-    let file = root.tour().join("report.json");
-    let text = serde_json::to_string_pretty(report)?;
-    fs::write(&file, &text)?;
-    if json {
-        println!("{text}");
+/// Ctrl-C; the stack keeps running.
+async fn interrupted() {
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending::<()>().await;
     }
-    screen.say(&format!("\n{}\n\n{}", report.table(), report.verdict()));
-    for finding in report.verdict.findings.iter().chain(&report.failures).take(40) {
-        screen.say(&format!("  {finding}"));
+}
+
+#[expect(clippy::cast_precision_loss, reason = "writes of a tour are far below 2^52")]
+fn a_second(writes: usize, length: Duration) -> f64 {
+    writes as f64 / length.as_secs_f64()
+}
+
+fn rate(text: &str) -> Result<f64, String> {
+    let rate: f64 = text.parse().map_err(|_| "it is no number".to_owned())?;
+    if (1.0..=10_000.0).contains(&rate) {
+        Ok(rate)
+    } else {
+        Err("1 to 10000 make sense".to_owned())
     }
-    screen.say(&format!("\n{:.0} s. The report: {}", report.seconds, file.display()));
-    for (name, url) in Stack::of(root)?.urls {
-        screen.say(&format!("  {name:<14} {url}"));
-    }
-    screen.say("Everything still runs; `make down` stops it.");
-    Ok(if report.clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 async fn commit(root: &Root) -> Option<String> {

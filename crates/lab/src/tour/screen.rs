@@ -1,10 +1,12 @@
 //! What a person sees while the tour walks.
 
-use std::io::IsTerminal as _;
+use std::io::{self, IsTerminal as _, Write as _};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::print;
 
 /// Plain lines without a terminal.
 const LINE_EVERY: Duration = Duration::from_secs(5);
@@ -27,9 +29,11 @@ impl Screen {
         Self { json, spinner, plain, last_line: Instant::now() }
     }
 
-    /// Prints a line.
+    /// Prints a line; the tour goes on where nobody reads it.
     pub fn say(&self, text: &str) {
-        self.spinner.suspend(|| if self.json { eprintln!("{text}") } else { println!("{text}") });
+        let _ = self.spinner.suspend(|| {
+            if self.json { writeln!(io::stderr(), "{text}") } else { print::line(text) }
+        });
     }
 
     /// Shows what is under way.
@@ -39,7 +43,7 @@ impl Screen {
             self.spinner.tick();
         } else if self.last_line.elapsed() >= LINE_EVERY {
             self.last_line = Instant::now();
-            eprintln!("  … {text}");
+            let _ = writeln!(io::stderr(), "  … {text}");
         }
     }
 

@@ -13,3 +13,13 @@ mod writes;
 
 pub use effect::Effect;
 pub use world::{Client, Team, World, marker_prefix};
+
+/// The route of sign-ups, by which the mail server is felt.
+pub const SIGN_UP: &str = "POST /v1/sign-up";
+
+/// Whether a route belongs to notifications.
+pub fn of_notifications(route: &str) -> bool {
+    ["/v1/inbox", "/v1/notification-preferences", "/v1/deliveries"]
+        .iter()
+        .any(|path| route.contains(path))
+}

@@ -21,8 +21,7 @@ impl World {
         let email = format!("{marker}new@example.com");
         let body =
             json!({"email": email, "name": format!("{marker} Newcomer"), "password": PASSWORD});
-        let request =
-            request("POST /v1/sign-up", Method::POST, "/v1/sign-up".to_owned(), None, &body);
+        let request = request(super::SIGN_UP, Method::POST, "/v1/sign-up".to_owned(), None, &body);
         let effect = Effect::SignUp { email, user_id: None };
         Some(Self::write("sign_up", marker, effect, request, Holds::Nothing))
     }
