@@ -20,7 +20,9 @@
     }
     function draw(u) {
       u.ctx.save();
-      for (const one of switches) line(u, one.at_seconds, color("--switch"), 2, []);
+      u.ctx.globalAlpha = 0.4;
+      for (const one of switches) line(u, one.at_seconds, color("--switch"), 3, []);
+      u.ctx.globalAlpha = 1;
       u.ctx.fillStyle = color("--quiet");
       u.ctx.font = `${11 * uPlot.pxRatio}px system-ui, sans-serif`;
       u.ctx.textAlign = "center";
@@ -51,7 +53,7 @@
       plugins: [marks()],
       scales: { x: { time: false }, y: scale },
       axes: [
-        { ...axis, label: "seconds since the load began" },
+        { ...axis, size: 30, label: "seconds since the load began" },
         { ...axis, size: 52, label: unit, values: (_, values) => values.map((value) => (value === null ? "" : number(value))) },
       ],
       series: [
