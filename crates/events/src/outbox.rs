@@ -1,6 +1,8 @@
 //! The writer's end.
 
+use ficus_process::trace;
 use sqlx::PgConnection;
+use tracing::Instrument as _;
 
 /// An event to publish, once the transaction that appends it commits.
 #[derive(Clone, Debug)]
@@ -19,9 +21,20 @@ pub struct NewEvent<'a> {
     pub payload: Vec<u8>,
 }
 
-/// Writes the event into the outbox of the transaction that `conn` is in, with the `traceparent` of the
-/// work that this runs in.
+/// Writes the event into the outbox of the transaction that `conn` is in. Its trace goes on from here when it
+/// is published.
 pub async fn append(conn: &mut PgConnection, event: &NewEvent<'_>) -> sqlx::Result<()> {
+    let span = tracing::info_span!(
+        "create",
+        otel.name = format!("create {}", event.topic),
+        otel.kind = "producer",
+        messaging.system = "kafka",
+        messaging.message.key = event.key
+    );
+    insert(conn, event).instrument(span).await
+}
+
+async fn insert(conn: &mut PgConnection, event: &NewEvent<'_>) -> sqlx::Result<()> {
     sqlx::query!(
         "INSERT INTO ficus.outbox (capability, topic, key, version, type, payload, traceparent)
          VALUES ($1, $2, $3, $4, $5, $6, $7)",
@@ -31,7 +44,7 @@ pub async fn append(conn: &mut PgConnection, event: &NewEvent<'_>) -> sqlx::Resu
         event.version,
         event.kind,
         event.payload,
-        ficus_process::trace::current_traceparent(),
+        trace::current_traceparent(),
     )
     .execute(conn)
     .await?;

@@ -5,6 +5,7 @@
 //! from other errors, and [`progress`] whether the request may be repeated elsewhere.
 
 mod fence;
+mod metrics;
 mod migrate;
 mod pool;
 pub mod progress;

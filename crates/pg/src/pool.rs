@@ -7,6 +7,8 @@ use sqlx::{
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
+use crate::metrics;
+
 /// A role that is called as the engine's schema would otherwise find that one first (`"$user"`).
 pub(crate) const SEARCH_PATH: (&str, &str) = ("search_path", "public");
 
@@ -21,10 +23,12 @@ pub fn connect(url: &str, application_name: &str, max: u32) -> Result<PgPool, sq
         ("timezone", "UTC"),
         SEARCH_PATH,
     ]);
-    Ok(PgPoolOptions::new()
+    let pool = PgPoolOptions::new()
         .max_connections(max)
         .acquire_timeout(Duration::from_secs(3))
         .test_before_acquire(false)
         .max_lifetime(Duration::from_mins(30))
-        .connect_lazy_with(options))
+        .connect_lazy_with(options);
+    metrics::watch(&pool, application_name);
+    Ok(pool)
 }

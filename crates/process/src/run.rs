@@ -3,17 +3,16 @@
 use std::{process::ExitCode, time::Duration};
 
 use anyhow::Context;
-use clap::Parser;
+use clap::{Args, FromArgMatches, Parser};
 use tokio::signal::unix::{SignalKind, signal};
-use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt, util::SubscriberInitExt};
 
-use crate::Shutdown;
+use crate::{Shutdown, metrics::Endpoint, telemetry::Telemetry};
 
 /// How long a body may take to end once that was requested.
 const HARD_DEADLINE: Duration = Duration::from_secs(10);
 
-/// Parses the configuration, logs as JSON to standard error (`RUST_LOG` filters), and runs the body until it
-/// returns. SIGTERM and SIGINT request the end; ten seconds later the process ends in any case.
+/// Parses the configuration, starts logs, traces and metrics under the service's `name`, and runs the body
+/// until it returns. SIGTERM and SIGINT request the end; ten seconds later the process ends in any case.
 ///
 /// The exit status is 0 when the body returned `Ok`, else 1.
 pub fn run<C, F, Fut>(name: &'static str, body: F) -> ExitCode
@@ -22,22 +21,35 @@ where
     F: FnOnce(C, Shutdown) -> Fut,
     Fut: Future<Output = anyhow::Result<()>>,
 {
-    let config = C::parse();
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::registry()
-        .with(filter)
-        .with(fmt::layer().json().flatten_event(true).with_writer(std::io::stderr))
-        .init();
-    let outcome = start(config, body);
-    if let Err(error) = outcome {
-        tracing::error!(process = name, "{error:#}");
-        eprintln!("{name}: {error:#}");
-        return ExitCode::FAILURE;
-    }
-    ExitCode::SUCCESS
+    let (config, endpoint) = parse::<C>().unwrap_or_else(|error| error.exit());
+    let telemetry = match Telemetry::start(name) {
+        Ok(telemetry) => telemetry,
+        Err(error) => return failed(name, &error),
+    };
+    let outcome = start(config, &endpoint, body);
+    let code = match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(process = name, "{error:#}");
+            failed(name, &error)
+        }
+    };
+    telemetry.end();
+    code
 }
 
-fn start<C, F, Fut>(config: C, body: F) -> anyhow::Result<()>
+fn failed(name: &str, error: &anyhow::Error) -> ExitCode {
+    eprintln!("{name}: {error:#}");
+    ExitCode::FAILURE
+}
+
+/// The body's own flags and those that every process has.
+fn parse<C: Parser>() -> Result<(C, Endpoint), clap::Error> {
+    let matches = Endpoint::augment_args(C::command()).try_get_matches()?;
+    Ok((C::from_arg_matches(&matches)?, Endpoint::from_arg_matches(&matches)?))
+}
+
+fn start<C, F, Fut>(config: C, endpoint: &Endpoint, body: F) -> anyhow::Result<()>
 where
     F: FnOnce(C, Shutdown) -> Fut,
     Fut: Future<Output = anyhow::Result<()>>,
@@ -59,6 +71,7 @@ where
             requested.request();
             tokio::time::sleep(HARD_DEADLINE).await;
         };
+        endpoint.serve(shutdown.clone()).await?;
         tokio::select! {
             outcome = body(config, shutdown) => outcome,
             () = deadline => anyhow::bail!("failed to end within {HARD_DEADLINE:?}"),

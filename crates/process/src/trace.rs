@@ -1,17 +1,53 @@
-//! The W3C `traceparent` of what is being worked on, carried from a request to its rows and messages.
+//! The W3C trace context of what is being worked on, carried from a request to its rows and messages as the
+//! text of a `traceparent`.
 
-tokio::task_local! {
-    static CURRENT: Option<String>;
+use std::collections::HashMap;
+
+use opentelemetry::{Context, global, trace::TraceContextExt as _};
+use tracing::Span;
+use tracing_opentelemetry::OpenTelemetrySpanExt as _;
+
+/// The name of the header, in HTTP, gRPC, Kafka and SMTP.
+pub const TRACEPARENT: &str = "traceparent";
+
+/// Makes the span a child of the one that `traceparent` names; without one, or with a malformed one, it goes
+/// on with the span it was created in.
+pub fn continues(span: &Span, traceparent: Option<&str>) {
+    if let Some(context) = traceparent.and_then(context) {
+        // It fails for a span that nobody records.
+        let _ = span.set_parent(context);
+    }
 }
 
-/// Runs a future with this `traceparent`; a malformed one is dropped.
-pub async fn scope<F: Future>(traceparent: Option<String>, future: F) -> F::Output {
-    CURRENT.scope(traceparent.filter(|text| is_traceparent(text)), future).await
+/// Makes the span name `traceparent`'s as one of several that it works for.
+pub fn links(span: &Span, traceparent: Option<&str>) {
+    if let Some(context) = traceparent.and_then(context) {
+        span.add_link(context.span().span_context().clone());
+    }
 }
 
-/// The `traceparent` of the work that this runs in.
+/// The `traceparent` of the current span, if there is one.
 pub fn current_traceparent() -> Option<String> {
-    CURRENT.try_with(Clone::clone).ok().flatten()
+    traceparent(&Span::current())
+}
+
+/// The `traceparent` that names this span.
+pub fn traceparent(span: &Span) -> Option<String> {
+    let mut carrier = HashMap::new();
+    global::get_text_map_propagator(|propagator| {
+        propagator.inject_context(&span.context(), &mut carrier);
+    });
+    carrier.remove(TRACEPARENT)
+}
+
+fn context(traceparent: &str) -> Option<Context> {
+    if !is_traceparent(traceparent) {
+        return None;
+    }
+    let carrier = HashMap::from([(TRACEPARENT.to_owned(), traceparent.to_owned())]);
+    let context =
+        global::get_text_map_propagator(|all| all.extract_with_context(&Context::new(), &carrier));
+    context.span().span_context().is_valid().then_some(context)
 }
 
 /// Whether the text is a `traceparent` of version 00 (<https://www.w3.org/TR/trace-context/>).
@@ -30,24 +66,16 @@ pub fn is_traceparent(text: &str) -> bool {
         && hex(flags, 2)
 }
 
-/// A new `traceparent`, sampled.
-pub fn new_traceparent() -> String {
-    let trace = u128::from_be_bytes(crate::random::bytes::<16>());
-    let span = u64::from_be_bytes(crate::random::bytes::<8>());
-    format!("00-{:032x}-{:016x}-01", trace.max(1), span.max(1))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::trace_only;
 
-    #[test]
-    fn a_new_one_is_well_formed() {
-        assert!(is_traceparent(&new_traceparent()));
-    }
+    const GIVEN: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
     #[test]
     fn malformed_ones_are_told() {
+        assert!(is_traceparent(GIVEN));
         for text in [
             "",
             "00-0-0-0",
@@ -61,11 +89,23 @@ mod tests {
         }
     }
 
-    #[tokio::test]
-    async fn work_sees_the_traceparent_it_runs_in() {
-        let traceparent = new_traceparent();
-        let seen = scope(Some(traceparent.clone()), async { current_traceparent() }).await;
-        assert_eq!(seen, Some(traceparent));
+    #[test]
+    fn a_span_goes_on_with_the_trace_it_was_given() {
+        trace_only();
+        let span = tracing::info_span!("work");
+        continues(&span, Some(GIVEN));
+        let carried = traceparent(&span).expect("a span has a context");
+        assert_eq!(carried[..36], GIVEN[..36], "another trace: {carried}");
+        assert_ne!(carried, GIVEN, "it is a span of its own");
+        assert_eq!(span.in_scope(current_traceparent), Some(carried));
+    }
+
+    #[test]
+    fn a_malformed_traceparent_begins_a_trace() {
+        trace_only();
+        let span = tracing::info_span!("work");
+        continues(&span, Some("00-0-0-0"));
+        assert!(is_traceparent(&traceparent(&span).expect("a span has a context")));
         assert_eq!(current_traceparent(), None);
     }
 }

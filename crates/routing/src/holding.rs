@@ -11,6 +11,7 @@ use tokio::{
 use crate::{
     Choice, Ownership, Refusal, Side, View,
     hold::{Shared, reads},
+    metrics::Counted,
 };
 
 /// What one request has waited for so far.
@@ -23,9 +24,8 @@ pub(crate) struct Holding<'a, O> {
 }
 
 struct Held {
-    capability: Arc<str>,
-    since: Instant,
     until: Instant,
+    counted: Counted,
     _place: OwnedSemaphorePermit,
 }
 
@@ -119,20 +119,18 @@ impl<'a, O: Ownership> Holding<'a, O> {
         }
         let permit = self.shared.held.clone().try_acquire_owned();
         let place = permit.map_err(|_| Refusal::TooManyHeld(name.clone()))?;
-        let since = Instant::now();
-        let until = since + self.shared.limits.hold;
-        self.held = Some(Held { capability: name.clone(), since, until, _place: place });
+        let until = Instant::now() + self.shared.limits.hold;
+        self.held = Some(Held { until, counted: Counted::new(name.clone()), _place: place });
         Ok(until)
     }
 
     /// The request has an answer that is not a refusal.
-    pub(crate) fn answered(&self) {
+    pub(crate) fn answered(&mut self) {
         if let Some((name, _)) = &self.refused {
             self.shared.gates[name].open();
         }
-        if let Some(held) = &self.held {
-            let milliseconds = u64::try_from(held.since.elapsed().as_millis()).unwrap_or(u64::MAX);
-            tracing::info!(capability = &*held.capability, milliseconds, "answered a held request");
+        if let Some(held) = &mut self.held {
+            held.counted.answered();
         }
     }
 }

@@ -12,6 +12,7 @@ mod body;
 mod gate;
 mod hold;
 mod holding;
+mod metrics;
 mod ownership;
 mod refusal;
 mod route;

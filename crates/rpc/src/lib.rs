@@ -1,5 +1,5 @@
 //! A call on the wire, the same for every service: one closed set of errors and what they are in gRPC and in
-//! HTTP, the JSON of the contracts, and the signed identity that travels inside.
+//! HTTP, the JSON of the contracts, the signed identity that travels inside, and the layers that observe it.
 //!
 //! A handler answers `Result<T, Error>`; at the door the error becomes a [`tonic::Status`] or a problem
 //! document, and a status from a service becomes the same [`Error`] again.
@@ -7,6 +7,7 @@
 mod error;
 pub mod identity;
 pub mod json;
+pub mod observe;
 pub mod problem;
 mod status;
 

@@ -6,6 +6,7 @@ use anyhow::Context;
 use ficus_control_api::{control::v1::moves_server::MovesServer, subject::Subject};
 use ficus_pg::Migrations;
 use ficus_process::Shutdown;
+use ficus_rpc::observe::ServedLayer;
 use sqlx::migrate::Migrator;
 use tokio::net::TcpListener;
 use tokio_stream::wrappers::TcpListenerStream;
@@ -15,6 +16,7 @@ use crate::{
     api::Api,
     config::{Command, Config, Serve},
     leader::Leader,
+    metrics,
     store::Store,
 };
 
@@ -55,8 +57,10 @@ async fn serve(config: Serve, shutdown: Shutdown) -> anyhow::Result<()> {
     let (health, health_service) = tonic_health::server::health_reporter();
     health.set_serving::<MovesServer<Api>>().await;
     let leading = tokio::spawn(Arc::clone(&leader).run(shutdown.clone()));
+    tokio::spawn(metrics::watch(Arc::clone(&leader), shutdown.clone()));
     tracing::info!(address = %listener.local_addr()?, "serving");
     Server::builder()
+        .layer(ServedLayer)
         .http2_keepalive_interval(Some(std::time::Duration::from_secs(10)))
         .add_service(health_service)
         .add_service(MovesServer::new(Api::new(leader)))

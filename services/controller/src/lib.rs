@@ -16,6 +16,7 @@ pub mod domain;
 mod error;
 mod hand;
 mod leader;
+mod metrics;
 mod peers;
 mod store;
 mod switch;

@@ -7,8 +7,12 @@ use axum::{Router, error_handling::HandleErrorLayer, middleware, routing::get};
 use ficus_control_api::subject::Subject;
 use ficus_owners::{Owners, Role};
 use ficus_process::{Clock, Shutdown};
-use ficus_routing::{HoldLayer, RouteLayer};
-use ficus_rpc::identity::Signer;
+use ficus_routing::{HoldLayer, Match, RouteLayer};
+use ficus_rpc::{
+    identity::Signer,
+    observe::{self, ServedLayer},
+};
+use http::Request;
 use tokio::net::TcpListener;
 use tower::{
     ServiceBuilder, limit::GlobalConcurrencyLimitLayer, load_shed::LoadShedLayer,
@@ -65,6 +69,7 @@ pub fn router(
         .map_request(move |request| Deadline::within(time_limit, request))
         // Method and path name the capability; what they do not name is the monolith's.
         .layer(RouteLayer::new(table))
+        .map_request(routed)
         // The owner of this moment is chosen; what it refuses because of its fence is held and repeated.
         .layer(hold)
         // To the monolith over HTTP, or to the service over gRPC or HTTP.
@@ -79,11 +84,21 @@ pub fn router(
             ServiceBuilder::new()
                 // What concerns one hop, or says who somebody is, goes no further in either direction.
                 .layer(middleware::from_fn(headers::rebuilt))
-                // Every request has a trace, the caller's where it is well formed.
-                .layer(middleware::from_fn(trace::continued))
+                // The caller's trace goes on where it is well formed.
+                .layer(middleware::from_fn(trace::sound))
+                // Every request is a span of a trace, and counted; one that is refused below too.
+                .layer(ServedLayer)
                 // A body that is too large is refused before it is read, or where it turns out to be.
                 .layer(middleware::from_fn_with_state(limits, limits::body)),
         ))
+}
+
+/// Counts the request under the route that was found.
+fn routed<B>(request: Request<B>) -> Request<B> {
+    if let Some(found) = request.extensions().get::<Match>() {
+        observe::route(request.extensions(), &found.route.template);
+    }
+    request
 }
 
 /// Follows the control database, however long it is away; `None` when told to stop meanwhile.

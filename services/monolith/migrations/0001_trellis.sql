@@ -105,6 +105,8 @@ CREATE TABLE emails (
     next_attempt_at timestamp NOT NULL DEFAULT (now() AT TIME ZONE 'UTC'),
     last_error      text NOT NULL DEFAULT '',
     version         bigint NOT NULL DEFAULT 1,
+    -- Of the request or event that caused it.
+    traceparent     text,
     created_at      timestamp NOT NULL DEFAULT (now() AT TIME ZONE 'UTC'),
     sent_at         timestamp,
     UNIQUE (user_id, template, cause)

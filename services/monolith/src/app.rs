@@ -13,11 +13,13 @@ use ficus_events::{Consumer, ConsumerConfig, Relay};
 use ficus_owners::{Owners, Role, Side};
 use ficus_pg::Migrations;
 use ficus_process::Shutdown;
+use ficus_rpc::observe::ServedLayer;
 use sqlx::PgPool;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::transport::server::{Router as GrpcRouter, Server as Grpc};
+use tower::layer::util::{Identity, Stack};
 use trellis_contracts::FILE_DESCRIPTOR_SET;
 use trellis_contracts::auth::v1::directory_server::DirectoryServer;
 use trellis_contracts::auth::v1::sessions_server::SessionsServer;
@@ -191,12 +193,14 @@ fn routes(auth: Auth, core: Core, notifications: Notifications) -> Router {
         .method_not_allowed_fallback(http::not_found)
         // A body larger than this is refused before it is read to its end.
         .layer(DefaultBodyLimit::max(http::BODY_LIMIT))
-        // Outermost, so that the time limit and the note of what was done cover the whole request.
+        // The time limit and the note of what was done cover the whole request.
         .layer(from_fn(http::around))
+        // Every request is a span of the caller's trace, and counted.
+        .layer(ServedLayer)
 }
 
 /// Auth's inside calls, beside health and reflection.
-async fn grpc(inside: Inside) -> anyhow::Result<GrpcRouter> {
+async fn grpc(inside: Inside) -> anyhow::Result<GrpcRouter<Stack<ServedLayer, Identity>>> {
     let (health, health_service) = tonic_health::server::health_reporter();
     health.set_serving::<SessionsServer<Inside>>().await;
     health.set_serving::<DirectoryServer<Inside>>().await;
@@ -204,6 +208,7 @@ async fn grpc(inside: Inside) -> anyhow::Result<GrpcRouter> {
         .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
         .build_v1()?;
     Ok(Grpc::builder()
+        .layer(ServedLayer)
         .load_shed(true)
         .concurrency_limit_per_connection(256)
         .tcp_nodelay(true)

@@ -46,6 +46,8 @@ CREATE TABLE mails (
     template   text NOT NULL REFERENCES templates,
     cause      text NOT NULL,
     task_id    bigint,
+    -- Of the event that caused it.
+    traceparent text,
     created_at timestamptz NOT NULL DEFAULT now(),
     UNIQUE (user_id, template, cause)
 );

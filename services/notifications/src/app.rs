@@ -9,10 +9,12 @@ use ficus_owners::{Owners, Role, Side};
 use ficus_pg::Migrations;
 use ficus_process::Shutdown;
 use ficus_rpc::identity::Verifier;
+use ficus_rpc::observe::ServedLayer;
 use tokio::net::TcpListener;
 use tokio::task::{JoinError, JoinSet};
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::transport::server::{Router, Server as Grpc};
+use tower::layer::util::{Identity, Stack};
 use trellis_contracts::FILE_DESCRIPTOR_SET;
 use trellis_contracts::notifications::v1::deliveries_server::DeliveriesServer;
 use trellis_contracts::notifications::v1::inbox_server::InboxServer;
@@ -112,7 +114,7 @@ async fn owners(config: &Config) -> anyhow::Result<Owners> {
 }
 
 /// The contract's services beside health and reflection. No call outlives what its caller allows.
-async fn grpc(server: Server) -> anyhow::Result<Router> {
+async fn grpc(server: Server) -> anyhow::Result<Router<Stack<ServedLayer, Identity>>> {
     let (health, health_service) = tonic_health::server::health_reporter();
     health.set_serving::<InboxServer<Server>>().await;
     health.set_serving::<PreferencesServer<Server>>().await;
@@ -121,6 +123,7 @@ async fn grpc(server: Server) -> anyhow::Result<Router> {
         .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
         .build_v1()?;
     Ok(Grpc::builder()
+        .layer(ServedLayer)
         .http2_keepalive_interval(Some(Duration::from_secs(20)))
         .tcp_nodelay(true)
         .add_service(health_service)

@@ -9,9 +9,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ficus_owners::{Guard, Owners, Side};
-use ficus_process::{Shutdown, failpoint};
+use ficus_process::{Shutdown, failpoint, trace};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
+use tracing::Instrument as _;
 
 use crate::domain::mail::{self, Claim, Letter};
 use crate::events::outgoing;
@@ -88,6 +89,13 @@ impl Mailer {
     }
 
     async fn deliver(&self, claim: &Claim, _until_recorded: &Guard) {
+        let span =
+            tracing::info_span!("deliver", otel.name = "deliver a mail", mail = claim.mail_id);
+        trace::continues(&span, claim.traceparent.as_deref());
+        self.attempt(claim).instrument(span).await;
+    }
+
+    async fn attempt(&self, claim: &Claim) {
         failpoint::reach("mailer.claimed").await;
         let outcome = self.send(claim).await;
         failpoint::reach("mailer.sent").await;

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use ficus_process::trace;
 use rdkafka::message::OwnedMessage;
+use tracing::Instrument as _;
 
 use super::{
     ApplyError, Handler,
@@ -11,6 +11,7 @@ use super::{
     dead::DeadLetters,
     fault::{self, Fault},
     gate::{Gate, NotOwner},
+    span,
 };
 use crate::{Event, kafka};
 
@@ -120,7 +121,8 @@ async fn together<'a>(
     handler: &dyn Handler,
 ) -> Result<Vec<Message<'a>>, Interruption> {
     let _guard = gate.enter().await?;
-    match try_together(events, handler).await {
+    let span = span::batch(&events.iter().map(|(event, _)| *event).collect::<Vec<_>>());
+    match try_together(events, handler).instrument(span).await {
         Ok(parked) => Ok(parked),
         Err(Failure::Interrupted(interruption)) => Err(interruption),
         Err(Failure::Event { reason, .. }) => {
@@ -148,7 +150,7 @@ async fn try_together<'a>(
     for (event, _) in free {
         // Taken out, since the relay can have sent it twice.
         if fresh.remove(&event.id) {
-            trace::scope(event.traceparent.clone(), handler.apply(&mut tx, event)).await?;
+            handler.apply(&mut tx, event).instrument(span::event(event)).await?;
         }
     }
     tx.commit().await.map_err(ApplyError::Database)?;
@@ -199,7 +201,7 @@ async fn try_alone(event: &Event, handler: &dyn Handler) -> Result<Outcome, Fail
         tx.rollback().await?;
         return Ok(Outcome::Parked);
     }
-    trace::scope(event.traceparent.clone(), handler.apply(&mut tx, event)).await?;
+    handler.apply(&mut tx, event).instrument(span::event(event)).await?;
     tx.commit().await.map_err(ApplyError::Database)?;
     Ok(Outcome::Applied)
 }

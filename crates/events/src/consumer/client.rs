@@ -67,7 +67,8 @@ impl Client {
         Ok(Self(Some(Arc::new(consumer))))
     }
 
-    fn consumer(&self) -> &Arc<StreamConsumer> {
+    /// For what this does not do.
+    pub fn consumer(&self) -> &Arc<StreamConsumer> {
         self.0.as_ref().expect("a client has its consumer until it is dropped")
     }
 

@@ -8,7 +8,9 @@ mod dead;
 mod fault;
 mod gate;
 mod handler;
+mod lag;
 mod session;
+mod span;
 
 use std::{sync::Arc, time::Duration};
 

@@ -10,6 +10,7 @@ use super::{
     client::{self, Client, Received},
     dead::DeadLetters,
     gate::{Gate, NotOwner},
+    lag,
 };
 
 const SHORTEST_WAIT: Duration = Duration::from_millis(50);
@@ -55,6 +56,18 @@ async fn consume(config: &ConsumerConfig, gate: &Gate, handler: &dyn Handler) ->
         Ok(client) => client,
         Err(error) => return error.into(),
     };
+    tokio::select! {
+        end = process(config, &client, gate, handler) => end,
+        never = lag::measure(&client, &config.group) => match never {},
+    }
+}
+
+async fn process(
+    config: &ConsumerConfig,
+    client: &Client,
+    gate: &Gate,
+    handler: &dyn Handler,
+) -> End {
     let mut dead = DeadLetters::new(config);
     loop {
         let batch = match client.receive().await {
@@ -68,6 +81,7 @@ async fn consume(config: &ConsumerConfig, gate: &Gate, handler: &dyn Handler) ->
         if let Err(error) = client.commit(&batch).await {
             return error.into();
         }
+        lag::applied(&batch, &config.group);
     }
 }
 

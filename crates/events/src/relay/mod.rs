@@ -3,6 +3,7 @@
 
 mod lag;
 mod lease;
+mod measure;
 mod page;
 mod position;
 mod prune;
@@ -96,6 +97,7 @@ impl Relay {
             () = lease::keep(&self.pool, lease) => {}
             () = work::run(self, lease) => {}
             () = prune::run(&self.pool, &self.capability) => {}
+            () = measure::run(&self.pool, &self.capability) => {}
             () = shutdown.requested() => {
                 if let Err(error) = lease::release(&self.pool, lease).await {
                     tracing::warn!(%error, "failed to release the relay's lease");

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use ficus_process::failpoint;
 
 use super::{
-    Relay, lease::Lease, page, position, publisher::Publisher, source, versions::Versions,
+    Relay, lease::Lease, measure, page, position, publisher::Publisher, source, versions::Versions,
 };
 
 const FASTEST_POLL: Duration = Duration::from_millis(5);
@@ -90,7 +90,9 @@ async fn publish(relay: &Relay, memory: &mut Memory, read: &page::Read) -> Resul
         Some(publisher) => publisher,
         none => none.insert(Publisher::connect(&relay.kafka, &relay.capability)?),
     };
-    Ok(publisher.send(&read.page.rows).await?)
+    publisher.send(&read.page.rows).await?;
+    measure::sent(read.page.rows.len(), &relay.capability);
+    Ok(())
 }
 
 /// Why the relay must not go on.

@@ -58,42 +58,42 @@ pub const PROGRAMS: [Program; 9] = [
     },
     Program {
         name: "sandbox",
-        ports: &[("smtp", 8251), ("http", 8252)],
+        ports: &[("smtp", 8251), ("http", 8252), ("otlp", 8253), ("metrics", 8254)],
         url: Some("http://127.0.0.1:8252"),
         health: Health::Http(8252),
         stop: Signal::SIGTERM,
     },
     Program {
         name: "monolith",
-        ports: &[("http", 8201), ("grpc", 8202)],
+        ports: &[("http", 8201), ("grpc", 8202), ("metrics", 8203)],
         url: Some("http://127.0.0.1:8201"),
         health: Health::Http(8201),
         stop: Signal::SIGTERM,
     },
     Program {
         name: "controller-1",
-        ports: &[("grpc", 8241)],
+        ports: &[("grpc", 8241), ("metrics", 8243)],
         url: Some("http://127.0.0.1:8241"),
         health: Health::Grpc(8241),
         stop: Signal::SIGTERM,
     },
     Program {
         name: "controller-2",
-        ports: &[("grpc", 8242)],
+        ports: &[("grpc", 8242), ("metrics", 8244)],
         url: Some("http://127.0.0.1:8242"),
         health: Health::Grpc(8242),
         stop: Signal::SIGTERM,
     },
     Program {
         name: "gateway",
-        ports: &[("http", 8200)],
+        ports: &[("http", 8200), ("metrics", 8204)],
         url: Some("http://127.0.0.1:8200"),
         health: Health::Http(8200),
         stop: Signal::SIGTERM,
     },
     Program {
         name: "notifications",
-        ports: &[("grpc", 8231)],
+        ports: &[("grpc", 8231), ("metrics", 8232)],
         url: Some("http://127.0.0.1:8231"),
         health: Health::Grpc(8231),
         stop: Signal::SIGTERM,
@@ -119,10 +119,22 @@ impl Program {
         matches!(self.name, "postgres-monolith" | "postgres-services" | "kafka")
     }
 
+    /// Where it serves its metrics, if it does.
+    pub fn metrics(&self) -> Option<u16> {
+        self.ports.iter().find(|(what, _)| *what == "metrics").map(|(_, port)| *port)
+    }
+
     /// The program that runs, and its arguments.
     pub fn line(&self) -> (&'static str, Vec<&'static str>) {
         let arguments = match self.name {
-            "sandbox" => vec!["--smtp-listen", "127.0.0.1:8251", "--http-listen", "127.0.0.1:8252"],
+            "sandbox" => vec![
+                "--smtp-listen",
+                "127.0.0.1:8251",
+                "--http-listen",
+                "127.0.0.1:8252",
+                "--otlp-listen",
+                "127.0.0.1:8253",
+            ],
             "monolith" => {
                 vec!["--listen", "127.0.0.1:8201", "--internal-listen", "127.0.0.1:8202"]
             }

@@ -50,6 +50,11 @@ impl Root {
         self.folder().join("mail.jsonl")
     }
 
+    /// The spans that were sampled.
+    pub fn spans_file(&self) -> PathBuf {
+        self.folder().join("spans.jsonl")
+    }
+
     /// Which processes there are.
     pub fn stack_file(&self) -> PathBuf {
         self.folder().join("stack.json")

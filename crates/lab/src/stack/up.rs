@@ -199,9 +199,10 @@ async fn migrate(root: &Root, service: &str, environment: &[(String, String)]) -
 
 fn launch(root: &Root, stack: &Stack, program: &Program) -> Launch {
     let (name, arguments) = program.line();
+    let metrics = program.metrics().map(|port| format!("--metrics=127.0.0.1:{port}"));
     Launch {
         program: root.bin().join(name),
-        arguments: arguments.into_iter().map(str::to_owned).collect(),
+        arguments: arguments.into_iter().map(str::to_owned).chain(metrics).collect(),
         environment: environment(root, stack),
         directory: root.path().to_owned(),
         owner: None,
@@ -212,7 +213,12 @@ fn environment(root: &Root, stack: &Stack) -> Vec<(String, String)> {
     let mut environment = vec![
         ("KAFKA_BROKERS".to_owned(), stack.brokers.clone()),
         ("SMTP_ADDRESS".to_owned(), "127.0.0.1:8251".to_owned()),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT".to_owned(), "http://127.0.0.1:8253".to_owned()),
+        // A request that comes with a sampled `traceparent` is traced in any case.
+        ("OTEL_TRACES_SAMPLER".to_owned(), "parentbased_traceidratio".to_owned()),
+        ("OTEL_TRACES_SAMPLER_ARG".to_owned(), "0.01".to_owned()),
         ("FICUS_CONFIG".to_owned(), root.config().display().to_string()),
+        ("SANDBOX_SPANS_FILE".to_owned(), root.spans_file().display().to_string()),
         ("SANDBOX_MAIL_FILE".to_owned(), root.mail_file().display().to_string()),
     ];
     for (name, url) in &stack.databases {

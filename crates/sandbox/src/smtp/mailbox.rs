@@ -8,7 +8,7 @@ use std::{
 };
 
 use chrono::SecondsFormat;
-use ficus_process::Clock;
+use ficus_process::{Clock, trace};
 use tokio::{fs::File, io::AsyncWriteExt as _, sync::Mutex};
 
 /// Every mail that was accepted since the file was made.
@@ -76,6 +76,12 @@ impl Mailbox {
         line.push(b'\n');
         Ok(line)
     }
+}
+
+/// The trace that the mail belongs to, if it says so.
+pub fn traceparent(content: &[u8]) -> Option<String> {
+    let head = head(content);
+    Some(header(&head, trace::TRACEPARENT)).filter(|text| !text.is_empty()).map(str::to_owned)
 }
 
 /// The header section with folded lines joined (RFC 5322, 2.2.3).

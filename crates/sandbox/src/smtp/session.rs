@@ -7,7 +7,10 @@ use tokio::{
     net::TcpStream,
 };
 
-use super::Mailbox;
+use ficus_process::trace;
+use tracing::Instrument as _;
+
+use super::{Mailbox, mailbox};
 
 const MAX_LINE: u64 = 64 * 1024;
 const MAX_MAIL: usize = 10 * 1024 * 1024;
@@ -108,8 +111,14 @@ fn address(argument: &str, prefix: &str) -> Option<String> {
 /// The reply to a mail. 250 only once it is kept.
 async fn keep(mailbox: &Mailbox, envelope: Envelope, content: Option<Vec<u8>>) -> &'static str {
     let Some(content) = content else { return "552 the mail is too large\r\n" };
+    let span = tracing::info_span!("take", otel.name = "take a mail", otel.kind = "server");
+    trace::continues(&span, mailbox::traceparent(&content).as_deref());
+    kept(mailbox, &envelope, &content).instrument(span).await
+}
+
+async fn kept(mailbox: &Mailbox, envelope: &Envelope, content: &[u8]) -> &'static str {
     tokio::time::sleep(mailbox.delay()).await;
-    match mailbox.keep(&envelope.recipients, &content).await {
+    match mailbox.keep(&envelope.recipients, content).await {
         Ok(()) => "250 kept\r\n",
         Err(error) => {
             tracing::error!(%error, "failed to keep a mail");

@@ -7,8 +7,9 @@ use tonic::{
     client::Grpc,
     codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder},
     codegen::http::uri::PathAndQuery,
-    transport::Channel,
 };
+
+use super::grpc::Channel;
 
 /// Calls the RPC once.
 pub async fn unary(

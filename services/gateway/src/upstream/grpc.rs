@@ -6,21 +6,24 @@ use anyhow::Context;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use ficus_routing::{Body, Match};
-use ficus_rpc::{Error, FENCED, IDEMPOTENCY_KEY, IDEMPOTENT_REPLAYED, json};
+use ficus_rpc::{
+    Error, FENCED, IDEMPOTENCY_KEY, IDEMPOTENT_REPLAYED, json,
+    observe::{Called, CalledLayer},
+};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, header, request::Parts};
 use http_body_util::{BodyExt, Limited};
 use prost_reflect::DynamicMessage;
 use tonic::{
     ConnectError, Status, TimeoutExpired,
     metadata::{AsciiMetadataKey, MetadataMap, MetadataValue},
-    transport::{Channel, Endpoint},
+    transport::{self, Endpoint},
 };
+use tower::Layer;
 
 use super::{codec, fields, identity::Identity};
 use crate::{
     error::{UpstreamError, find},
     limits::Deadline,
-    trace::TRACEPARENT,
 };
 
 /// The largest JSON that is turned into a message.
@@ -29,16 +32,21 @@ const CONNECT_TIME: Duration = Duration::from_secs(1);
 /// A connection whose other end is silent for this long, and then again, is given up.
 const KEEP_ALIVE: Duration = Duration::from_secs(5);
 
+/// A connection on which every call is observed.
+pub type Channel = Called<transport::Channel>;
+
 /// A channel that connects when it is first used, and again whenever it has broken.
-pub fn channel(url: &str) -> anyhow::Result<Channel> {
+/// `peer` names its other end in metrics and traces.
+pub fn channel(url: &str, peer: &str) -> anyhow::Result<Channel> {
     let endpoint = Endpoint::from_shared(url.to_owned())
         .with_context(|| format!("failed to read the address {url}: write http://host:port"))?;
-    Ok(endpoint
+    let channel = endpoint
         .connect_timeout(CONNECT_TIME)
         .tcp_nodelay(true)
         .http2_keep_alive_interval(KEEP_ALIVE)
         .keep_alive_timeout(KEEP_ALIVE)
-        .connect_lazy())
+        .connect_lazy();
+    Ok(CalledLayer::new(peer).layer(channel))
 }
 
 /// One service.
@@ -49,8 +57,8 @@ pub struct GrpcUpstream {
 }
 
 impl GrpcUpstream {
-    pub fn new(url: &str, identity: Arc<Identity>) -> anyhow::Result<Self> {
-        Ok(Self { channel: channel(url)?, identity })
+    pub fn new(url: &str, peer: &str, identity: Arc<Identity>) -> anyhow::Result<Self> {
+        Ok(Self { channel: channel(url, peer)?, identity })
     }
 
     /// Calls the RPC behind the route. The service's errors are answers.
@@ -83,9 +91,7 @@ impl GrpcUpstream {
             call.set_timeout(deadline.remaining());
         }
         let metadata = call.metadata_mut();
-        for name in [TRACEPARENT, HeaderName::from_static(IDEMPOTENCY_KEY)] {
-            carry(&parts.headers, &name, metadata);
-        }
+        carry(&parts.headers, &HeaderName::from_static(IDEMPOTENCY_KEY), metadata);
         let caller = parts.headers.get(header::AUTHORIZATION);
         if let Some(token) = self.identity.inside(caller).await? {
             metadata.insert("authorization", token);

@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::{Context, ensure};
 use axum::{body::Body as Answer, response::Response};
 use ficus_routing::Body;
+use ficus_rpc::observe::{Called, CalledLayer};
 use http::{
     Request, Uri, Version, header,
     uri::{Authority, PathAndQuery, Scheme},
@@ -13,6 +14,7 @@ use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
     rt::{TokioExecutor, TokioTimer},
 };
+use tower::{Layer, ServiceExt};
 
 use crate::error::UpstreamError;
 
@@ -24,12 +26,12 @@ const IDLE_TIME: Duration = Duration::from_secs(20);
 #[derive(Debug, Clone)]
 pub struct HttpUpstream {
     authority: Authority,
-    client: Client<HttpConnector, Body>,
+    client: Called<Client<HttpConnector, Body>>,
 }
 
 impl HttpUpstream {
-    /// Of `http://host:port`.
-    pub fn new(url: &str) -> anyhow::Result<Self> {
+    /// Of `http://host:port`; `peer` names it in metrics and traces.
+    pub fn new(url: &str, peer: &str) -> anyhow::Result<Self> {
         let uri: Uri = url.parse().with_context(|| format!("failed to read the address {url}"))?;
         let plain = uri.scheme() == Some(&Scheme::HTTP) && uri.path() == "/";
         ensure!(plain, "failed to read the address {url}: write http://host:port");
@@ -41,7 +43,7 @@ impl HttpUpstream {
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE_TIME)
             .build(connector);
-        Ok(Self { authority, client })
+        Ok(Self { authority, client: CalledLayer::new(peer).layer(client) })
     }
 
     /// The owner's answer as it is, errors of its own included.
@@ -52,7 +54,7 @@ impl HttpUpstream {
         // Both follow from the address and the body, whatever the caller had written.
         headers.remove(header::HOST);
         headers.remove(header::CONTENT_LENGTH);
-        let response = self.client.request(request).await.map_err(|error| {
+        let response = self.client.clone().oneshot(request).await.map_err(|error| {
             if error.is_connect() {
                 UpstreamError::Unreachable(error.into())
             } else {

@@ -12,12 +12,13 @@ use ficus_rpc::identity::Signer;
 use http::HeaderValue;
 use prost_reflect::{DynamicMessage, MethodDescriptor, Value};
 use tokio::sync::OnceCell;
-use tonic::{
-    metadata::{Ascii, MetadataValue},
-    transport::Channel,
-};
+use tonic::metadata::{Ascii, MetadataValue};
 
-use super::{codec, contract::Contract, grpc::channel};
+use super::{
+    codec,
+    contract::Contract,
+    grpc::{Channel, channel},
+};
 use crate::error::UpstreamError;
 
 /// A token that was revoked is refused after this long at the latest.
@@ -92,10 +93,9 @@ impl Introspection {
             && ["active", "subject"].iter().all(|name| output.get_field_by_name(name).is_some());
         ensure!(fits, "{endpoint} must take a token and answer active and subject");
         let internal = subject.monolith.internal.as_deref();
-        let channel = channel(
-            internal
-                .context("identity.endpoint is asked at monolith.internal, which is not set")?,
-        )?;
+        let internal = internal
+            .context("identity.endpoint is asked at monolith.internal, which is not set")?;
+        let channel = channel(internal, "monolith")?;
         Ok(Self { method, channel, signer, remembered: Mutex::default() })
     }
 

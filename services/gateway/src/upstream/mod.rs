@@ -48,17 +48,21 @@ impl Upstreams {
         let identity = Arc::new(Identity::new(subject, contract, signer)?);
         let service = |(name, capability): (&String, &Capability)| {
             let upstream = if capability.http {
-                ServiceUpstream::Http(HttpUpstream::new(&capability.service)?.into())
+                ServiceUpstream::Http(HttpUpstream::new(&capability.service, name)?.into())
             } else {
                 ensure!(
                     capability.routes.is_empty(),
                     "capability {name} lists routes, so its service has no RPCs: write http = true"
                 );
-                ServiceUpstream::Grpc(GrpcUpstream::new(&capability.service, identity.clone())?)
+                ServiceUpstream::Grpc(GrpcUpstream::new(
+                    &capability.service,
+                    name,
+                    identity.clone(),
+                )?)
             };
             Ok((name.clone(), upstream))
         };
-        let monolith = HttpUpstream::new(&subject.monolith.url)?;
+        let monolith = HttpUpstream::new(&subject.monolith.url, "monolith")?;
         let services = subject.capability.iter().map(service).collect::<anyhow::Result<_>>()?;
         Ok(Self(Arc::new(Inner { monolith, services })))
     }

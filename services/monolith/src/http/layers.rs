@@ -2,12 +2,11 @@
 
 use std::time::Duration;
 
-use axum::extract::Request;
+use axum::extract::{MatchedPath, Request};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use ficus_pg::progress;
-use ficus_process::trace;
-use ficus_rpc::Error;
+use ficus_rpc::{Error, observe};
 
 use super::Ended;
 
@@ -17,13 +16,13 @@ pub const BODY_LIMIT: usize = 1024 * 1024;
 /// After this long a request is given up; its transaction rolls back.
 const TIME_LIMIT: Duration = Duration::from_secs(10);
 
-/// Runs one request: within the time limit, under the trace that it belongs to, and with a note of what
-/// it has done so far, by which a refusal by the fence is known to have left nothing behind.
+/// Runs one request: within the time limit, counted under its route, and with a note of what it has done so
+/// far, by which a refusal by the fence is known to have left nothing behind.
 pub async fn around(request: Request, next: Next) -> Response {
-    let traceparent = request.headers().get("traceparent").and_then(|value| value.to_str().ok());
-    let traceparent = traceparent.map(str::to_owned);
-    let answer = progress::scope(tokio::time::timeout(TIME_LIMIT, next.run(request)));
-    match trace::scope(traceparent, answer).await {
+    if let Some(path) = request.extensions().get::<MatchedPath>() {
+        observe::route(request.extensions(), path.as_str());
+    }
+    match progress::scope(tokio::time::timeout(TIME_LIMIT, next.run(request))).await {
         Ok(response) => response,
         Err(_) => Ended::from(Error::deadline("deadline", "no answer within 10 s")).into_response(),
     }

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ficus_pg::progress;
-use ficus_process::trace;
 use ficus_rpc::identity::Verifier;
 use ficus_rpc::{Error as Refusal, IDEMPOTENCY_KEY};
 use tokio::sync::Semaphore;
@@ -55,8 +54,7 @@ where
     F: FnOnce(Call<M>) -> R,
     R: Future<Output = Result<Response<A>, Error>>,
 {
-    let traceparent = text(request.metadata(), "traceparent").map(str::to_owned);
-    let handled = progress::scope(async {
+    progress::scope(async {
         let handled = tokio::time::timeout(TIME_LIMIT, async {
             let _place = entrance.places.try_acquire().map_err(|_| busy())?;
             run(let_in(&entrance.verifier, method, request).await?).await
@@ -65,8 +63,9 @@ where
             Ok(outcome) => outcome.map_err(|error| error.told(method)),
             Err(_) => Err(Refusal::deadline("deadline", "failed to answer in time; try again")),
         }
-    });
-    trace::scope(traceparent, handled).await.map_err(Status::from)
+    })
+    .await
+    .map_err(Status::from)
 }
 
 async fn let_in<M>(

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
+use ficus_rpc::observe::{Called, CalledLayer};
 use tonic::transport::{Channel, Endpoint};
+use tower::Layer;
 use trellis_contracts::auth::v1::LookUpRequest;
 use trellis_contracts::auth::v1::directory_client::DirectoryClient;
 
@@ -13,7 +15,7 @@ const DEADLINE: Duration = Duration::from_secs(2);
 
 /// Names and addresses of persons.
 #[derive(Clone)]
-pub struct Directory(DirectoryClient<Channel>);
+pub struct Directory(DirectoryClient<Called<Channel>>);
 
 impl Directory {
     /// Connects when first asked, and again when the connection is gone.
@@ -22,7 +24,7 @@ impl Directory {
             .connect_timeout(DEADLINE)
             .http2_keep_alive_interval(Duration::from_secs(20))
             .keep_alive_while_idle(true);
-        Ok(Self(DirectoryClient::new(endpoint.connect_lazy())))
+        Ok(Self(DirectoryClient::new(CalledLayer::new("directory").layer(endpoint.connect_lazy()))))
     }
 
     /// The person with this id.

@@ -67,7 +67,7 @@ pub async fn claim(conn: &mut PgConnection, limit: i64) -> sqlx::Result<Vec<Clai
             RETURNING deliveries.mail_id, deliveries.attempts
         )
         SELECT claimed.mail_id, claimed.attempts, mails.user_id, mails.task_id,
-               templates.subject, templates.body
+               templates.subject, templates.body, mails.traceparent
         FROM claimed
         JOIN mails ON mails.id = claimed.mail_id
         JOIN templates ON templates.name = mails.template

@@ -9,8 +9,8 @@ pub async fn queue(conn: &mut PgConnection, notice: &Notice) -> sqlx::Result<()>
     sqlx::query!(
         r#"
         WITH mail AS (
-            INSERT INTO mails (user_id, template, cause, task_id)
-            VALUES ($1, $2, $3, $4)
+            INSERT INTO mails (user_id, template, cause, task_id, traceparent)
+            VALUES ($1, $2, $3, $4, $5)
             ON CONFLICT DO NOTHING
             RETURNING id
         )
@@ -21,6 +21,7 @@ pub async fn queue(conn: &mut PgConnection, notice: &Notice) -> sqlx::Result<()>
         notice.kind.name(),
         notice.cause,
         notice.task_id,
+        ficus_process::trace::current_traceparent(),
     )
     .execute(conn)
     .await?;

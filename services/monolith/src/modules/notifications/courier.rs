@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use ficus_owners::Guard;
-use ficus_process::failpoint;
+use ficus_process::{failpoint, trace};
+use tracing::Instrument as _;
 
 use super::domain::{Claim, Letter, backoff};
 use super::{Outgoing, Smtp, Store, store};
@@ -23,6 +24,13 @@ impl Courier {
     /// missing: after a crash in between, a mail server that took it and did not answer in time, or a
     /// record that failed. The guard makes a planned switch wait for both.
     pub async fn deliver(&self, claim: &Claim, _until_recorded: &Guard) {
+        let span =
+            tracing::info_span!("deliver", otel.name = "deliver a mail", mail = claim.mail_id);
+        trace::continues(&span, claim.traceparent.as_deref());
+        self.attempt(claim).instrument(span).await;
+    }
+
+    async fn attempt(&self, claim: &Claim) {
         failpoint::reach("mailer.claimed").await;
         let failure = self.send(claim).await.err();
         failpoint::reach("mailer.sent").await;

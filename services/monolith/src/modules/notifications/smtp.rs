@@ -3,15 +3,20 @@
 use std::time::Duration;
 
 use anyhow::Context;
-use lettre::message::header::ContentType;
+use ficus_process::trace;
+use lettre::message::header::{ContentType, HeaderName, HeaderValue};
 use lettre::message::{Mailbox, Message};
 use lettre::transport::smtp::PoolConfig;
 use lettre::{AsyncSmtpTransport, AsyncTransport, Tokio1Executor};
+use tracing::Instrument as _;
 
 use super::domain::Letter;
 
 /// From asking for a connection to the server's last word: less than a request may take.
 const DEADLINE: Duration = Duration::from_secs(5);
+
+/// The trace goes on in the mail.
+const TRACEPARENT: HeaderName = HeaderName::new_from_ascii_str(trace::TRACEPARENT);
 
 const SENDER: &str = "Trellis <trellis@trellis.local>";
 
@@ -37,6 +42,11 @@ impl Smtp {
     /// # Errors
     /// What went wrong, in words for the delivery log.
     pub async fn send(&self, letter: Letter) -> Result<(), String> {
+        let span = tracing::info_span!("smtp", otel.name = "send mail", otel.kind = "client");
+        self.hand_over(letter).instrument(span).await
+    }
+
+    async fn hand_over(&self, letter: Letter) -> Result<(), String> {
         let message = compose(letter)?;
         let sent = tokio::time::timeout(DEADLINE, self.0.send(message)).await;
         sent.map_err(|_| "the mail server did not answer in time".to_owned())?
@@ -48,14 +58,17 @@ impl Smtp {
 fn compose(letter: Letter) -> Result<Message, String> {
     let failed = |error: &dyn std::fmt::Display| format!("failed to compose the mail: {error}");
     let address = letter.to.email.parse().map_err(|error| failed(&error))?;
-    Message::builder()
+    let message = Message::builder()
         .from(SENDER.parse::<Mailbox>().map_err(|error| failed(&error))?)
         .to(Mailbox::new(Some(letter.to.name), address))
         .subject(letter.subject)
         .message_id(Some(letter.message_id))
-        .header(ContentType::TEXT_PLAIN)
-        .body(letter.body)
-        .map_err(|error| failed(&error))
+        .header(ContentType::TEXT_PLAIN);
+    let message = match trace::current_traceparent() {
+        Some(text) => message.raw_header(HeaderValue::new(TRACEPARENT, text)),
+        None => message,
+    };
+    message.body(letter.body).map_err(|error| failed(&error))
 }
 
 #[cfg(test)]

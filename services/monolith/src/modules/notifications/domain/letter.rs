@@ -15,6 +15,8 @@ pub struct Claim {
     pub task_id: Option<i64>,
     pub subject: String,
     pub body: String,
+    /// Of what caused the mail.
+    pub traceparent: Option<String>,
     /// This one included.
     pub attempts: i32,
 }
@@ -62,6 +64,7 @@ mod tests {
             task_id: Some(12),
             subject: "{name}, a task".to_owned(),
             body: "Hello {name}, task {task} is yours".to_owned(),
+            traceparent: None,
             attempts: 1,
         };
         let email = "a@example.org".to_owned();

@@ -63,9 +63,9 @@ impl Store {
                     next_attempt_at = now() AT TIME ZONE 'UTC' + interval '30 seconds'
                 FROM due
                 WHERE emails.id = due.id
-                RETURNING emails.id, user_id, template, task_id, attempts
+                RETURNING emails.id, user_id, template, task_id, traceparent, attempts
             )
-            SELECT claimed.id AS mail_id, user_id, task_id, subject, body, attempts
+            SELECT claimed.id AS mail_id, user_id, task_id, subject, body, traceparent, attempts
             FROM claimed
             JOIN email_templates ON email_templates.name = claimed.template
             ",

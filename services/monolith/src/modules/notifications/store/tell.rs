@@ -25,8 +25,8 @@ pub async fn tell(
             INSERT INTO notifications (user_id, kind, workspace_id, actor_id, task_id, comment_id)
             SELECT user_id, $2, $3, $4, $5, $6 FROM told WHERE in_app
         ), mail AS (
-            INSERT INTO emails (user_id, template, cause, task_id, state, attempts, next_attempt_at)
-            SELECT user_id, $2, $7, $5,
+            INSERT INTO emails (user_id, template, cause, task_id, traceparent, state, attempts, next_attempt_at)
+            SELECT user_id, $2, $7, $5, $10,
                    CASE WHEN $9 THEN 'sending' ELSE 'queued' END,
                    CASE WHEN $9 THEN 1 ELSE 0 END,
                    now() AT TIME ZONE 'UTC'
@@ -34,9 +34,10 @@ pub async fn tell(
             FROM told
             WHERE email
             ON CONFLICT (user_id, template, cause) DO NOTHING
-            RETURNING id, user_id, template, task_id, attempts
+            RETURNING id, user_id, template, task_id, traceparent, attempts
         )
-        SELECT mail.id AS mail_id, mail.user_id, mail.task_id, t.subject, t.body, mail.attempts
+        SELECT mail.id AS mail_id, mail.user_id, mail.task_id, t.subject, t.body, mail.traceparent,
+               mail.attempts
         FROM mail
         JOIN email_templates t ON t.name = mail.template
         WHERE $9
@@ -49,7 +50,8 @@ pub async fn tell(
         notice.comment_id,
         notice.cause,
         notice.kind == Kind::Welcome,
-        claimed
+        claimed,
+        ficus_process::trace::current_traceparent(),
     )
     .fetch_all(conn)
     .await?;

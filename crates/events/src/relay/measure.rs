@@ -1,0 +1,77 @@
+//! What the leader shows of its outbox and its database.
+
+use std::{sync::LazyLock, time::Duration};
+
+use opentelemetry::{
+    KeyValue, global,
+    metrics::{Counter, Gauge},
+};
+use sqlx::PgPool;
+
+use super::lag;
+
+const INTERVAL: Duration = Duration::from_secs(5);
+
+static EVENTS: LazyLock<Gauge<i64>> = LazyLock::new(|| {
+    global::meter("ficus-events")
+        .i64_gauge("ficus.outbox.lag.events")
+        .with_description("Events in the outbox that the broker has not acknowledged")
+        .build()
+});
+static AGE: LazyLock<Gauge<f64>> = LazyLock::new(|| {
+    seconds("ficus.outbox.lag", "Age of the oldest event that the broker has not acknowledged")
+});
+static OLDEST: LazyLock<Gauge<f64>> = LazyLock::new(|| {
+    seconds(
+        "ficus.pg.oldest_transaction",
+        "Age of the database's oldest open transaction; prepared ones are among them",
+    )
+});
+static SENT: LazyLock<Counter<u64>> = LazyLock::new(|| {
+    global::meter("ficus-events")
+        .u64_counter("ficus.relay.events")
+        .with_description("Events that the broker has acknowledged, repeats among them")
+        .build()
+});
+
+fn seconds(name: &'static str, description: &'static str) -> Gauge<f64> {
+    let meter = global::meter("ficus-events");
+    meter.f64_gauge(name).with_unit("s").with_description(description).build()
+}
+
+/// Counts a page that the broker has.
+pub fn sent(events: usize, capability: &str) {
+    SENT.add(events as u64, &[KeyValue::new("capability", capability.to_owned())]);
+}
+
+/// Measures every five seconds, for ever.
+pub async fn run(pool: &PgPool, capability: &str) {
+    loop {
+        if let Err(error) = measure(pool, capability).await {
+            tracing::debug!(%error, "failed to measure the outbox");
+        }
+        tokio::time::sleep(INTERVAL).await;
+    }
+}
+
+async fn measure(pool: &PgPool, capability: &str) -> sqlx::Result<()> {
+    let label = [KeyValue::new("capability", capability.to_owned())];
+    let lag = lag(pool, capability).await?;
+    EVENTS.record(lag.events, &label);
+    AGE.record(lag.age.as_secs_f64(), &label);
+    OLDEST.record(oldest_transaction(pool).await?, &[]);
+    Ok(())
+}
+
+/// In seconds.
+async fn oldest_transaction(pool: &PgPool) -> sqlx::Result<f64> {
+    sqlx::query_scalar!(
+        r#"SELECT coalesce(extract(epoch FROM clock_timestamp() - min(begun)), 0)::float8 AS "seconds!"
+           FROM (SELECT xact_start FROM pg_stat_activity
+                 WHERE datname = current_database() AND pid <> pg_backend_pid()
+                 UNION ALL
+                 SELECT prepared FROM pg_prepared_xacts WHERE database = current_database()) AS open (begun)"#
+    )
+    .fetch_one(pool)
+    .await
+}
