@@ -10,18 +10,22 @@ use clap::{Args, Parser, Subcommand};
     name = "ficus",
     version,
     after_help = "\
-Exit status: 0 done, 1 error, 2 refused or aborted (nothing is worse than before).
+Exit status:
+  0  done
+  1  error; standard error says what, and what to do
+  2  refused or aborted, and nothing is worse than before; or doctor or status --watch found trouble
 
 Examples:
   ficus move list
   ficus move notifications status --watch
-  ficus dlq list"
+  ficus dlq list
+  ficus trace 4bf92f3577b34da6a3ce929d0e0e4736"
 )]
 pub struct Cli {
     /// What the engine is told about its subject
     #[arg(long, global = true, env = "FICUS_CONFIG", default_value = "ficus.toml")]
     pub config: PathBuf,
-    /// Print JSON for machines on standard output
+    /// Print one line of JSON for machines on standard output
     #[arg(long, global = true)]
     pub json: bool,
     #[command(subcommand)]
@@ -34,6 +38,8 @@ pub enum Command {
     Move(MoveCommand),
     /// Read what consumers could not apply
     Dlq(DlqCommand),
+    /// Show what happened to one request, or list the latest
+    Trace(TraceCommand),
 }
 
 #[derive(Debug, Args)]
@@ -50,7 +56,9 @@ A whole move:
   ficus move notifications complete --soak 24h
 
 Every move there is:
-  ficus move list")]
+  ficus move list
+
+Each verb has examples of its own: ficus move notifications switch-traffic --help")]
 pub struct MoveCommand {
     /// A capability of ficus.toml, or `list`
     pub capability: String,
@@ -77,20 +85,53 @@ pub struct Switch {
 #[derive(Debug, Clone, Subcommand)]
 pub enum Verb {
     /// Write the move down from its folder
+    #[command(after_help = "\
+Examples:
+  ficus move notifications create --dry-run
+  ficus move notifications create")]
     Create(DryRun),
     /// Check everything that can be refused, install capture and fences; nothing flows yet
+    #[command(after_help = "\
+Examples:
+  ficus move notifications prepare --dry-run   # names all that stands against it
+  ficus move notifications prepare")]
     Prepare(DryRun),
     /// Copy, then follow
+    #[command(after_help = "\
+Examples:
+  ficus move notifications start
+  ficus move notifications status --watch      # until it is copied and compared")]
     Start(DryRun),
     /// Stop following; start goes on from there
+    #[command(after_help = "\
+Examples:
+  ficus move notifications stop
+  ficus move notifications start               # goes on from there")]
     Stop(DryRun),
     /// Compare every row of both sides, under live writes, and wait for the result
+    #[command(after_help = "\
+Examples:
+  ficus move notifications vdiff
+  ficus move notifications vdiff --json")]
     Vdiff(DryRun),
     /// Make the service the owner
+    #[command(after_help = "\
+Examples:
+  ficus move notifications switch-traffic --dry-run
+  ficus move notifications switch-traffic --tries 5")]
     SwitchTraffic(Switch),
     /// Make the monolith the owner again
+    #[command(after_help = "\
+Examples:
+  ficus move notifications reverse-traffic --dry-run
+  ficus move notifications reverse-traffic")]
     ReverseTraffic(Switch),
     /// Give up the way back: rename the monolith's tables away
+    #[command(after_help = "\
+Examples:
+  ficus move notifications complete --dry-run
+  ficus move notifications complete --soak 24h
+  ficus move notifications complete --soak 5s    # where nothing depends on the way back")]
     Complete {
         #[command(flatten)]
         dry: DryRun,
@@ -99,8 +140,18 @@ pub enum Verb {
         soak: Duration,
     },
     /// Give up the move while the monolith owns: take everything away, empty the service's tables
+    #[command(after_help = "\
+Examples:
+  ficus move notifications cancel --dry-run
+  ficus move notifications cancel")]
     Cancel(DryRun),
     /// Show where the move stands and its journal
+    #[command(after_help = "\
+Examples:
+  ficus move notifications status
+  ficus move notifications status --journal 100
+  ficus move notifications status --watch
+  ficus move notifications status --json")]
     Status {
         /// Show progress and time left until there is nothing to wait for
         #[arg(long)]
@@ -110,6 +161,10 @@ pub enum Verb {
         journal: u32,
     },
     /// Look for what should not be; change nothing
+    #[command(after_help = "\
+Examples:
+  ficus move notifications doctor
+  ficus move notifications doctor --json")]
     Doctor,
 }
 
@@ -140,6 +195,29 @@ pub enum DlqVerb {
         /// topic/partition/offset, as `list` prints it
         place: String,
     },
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  ficus trace                                    # the latest
+  ficus trace 4bf92f3577b34da6a3ce929d0e0e4736
+  ficus trace 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01 --json
+  ficus trace --from http://tempo:3200 4bf92f3577b34da6a3ce929d0e0e4736
+
+A line is a span: its service and name, when it started, counted from the start of the trace, how long it
+took, and where in the whole that lies. `!` says what went wrong, `?` that a parent is missing. What is
+linked to a span rather than its child, as the handling of a message may be, stands below it under a line
+that says so.")]
+pub struct TraceCommand {
+    /// The trace id or a whole traceparent; without it the latest traces are listed
+    pub trace: Option<String>,
+    /// A trace store that answers as Grafana Tempo does, http://host:port
+    #[arg(long, env = "FICUS_TRACES", default_value = "http://127.0.0.1:8252")]
+    pub from: String,
+    /// How many traces are listed
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
+    pub limit: u32,
 }
 
 /// `24h`, `30m`, `5s` or `5`, which means seconds.

@@ -4,7 +4,7 @@ use std::{process::ExitCode, time::Duration};
 
 use anyhow::Context;
 use base64::{Engine, engine::general_purpose::STANDARD};
-use comfy_table::{Table, presets::UTF8_FULL_CONDENSED};
+use comfy_table::Table;
 use ficus_events::{
     Kafka,
     dead_letters::{self, DeadLetter},
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::{
     cli::{DlqCommand, DlqVerb},
-    exit,
+    out, table,
 };
 
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -34,11 +34,11 @@ async fn list(kafka: &Kafka, topic: Option<&str>, json: bool) -> anyhow::Result<
     let letters = dead_letters::list(kafka, topic, PATIENCE).await?;
     if json {
         let all: Vec<Value> = letters.iter().map(to_json).collect();
-        println!("{}", serde_json::to_string(&json!({ "dead_letters": all }))?);
+        out::say_json(&json!({ "dead_letters": all }))?;
     } else if letters.is_empty() {
-        println!("no dead letters");
+        out::say("no dead letters")?;
     } else {
-        println!("{}", table(&letters));
+        out::say(table(&letters))?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -48,24 +48,21 @@ async fn show(kafka: &Kafka, place: &str, json: bool) -> anyhow::Result<ExitCode
         format!("\"{place}\" is no topic/partition/offset; `ficus dlq list` prints them")
     })?;
     let Some(letter) = dead_letters::show(kafka, topic, partition, offset, PATIENCE).await? else {
-        eprintln!(
-            "ficus: there is no dead letter at {place}; `ficus dlq list` prints what there is"
-        );
-        return Ok(exit::ERROR);
+        anyhow::bail!("there is no dead letter at {place}; `ficus dlq list` prints what there is");
     };
     if json {
-        println!("{}", serde_json::to_string(&to_json(&letter))?);
+        out::say_json(&to_json(&letter))?;
         return Ok(ExitCode::SUCCESS);
     }
-    println!("{}", table(std::slice::from_ref(&letter)));
+    out::say(table(std::slice::from_ref(&letter)))?;
     for (name, value) in &letter.headers {
-        println!("{name}: {value}");
+        out::say(format_args!("{name}: {value}"))?;
     }
-    println!(
+    out::say(format_args!(
         "payload ({} bytes, base64): {}",
         letter.payload.len(),
         STANDARD.encode(&letter.payload)
-    );
+    ))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -76,8 +73,7 @@ fn parse(place: &str) -> Option<(&str, i32, i64)> {
 }
 
 fn table(letters: &[DeadLetter]) -> Table {
-    let mut table = Table::new();
-    table.load_preset(UTF8_FULL_CONDENSED);
+    let mut table = table::new();
     table.set_header(["place", "key", "kind", "tries", "error", "origin"]);
     for letter in letters {
         table.add_row([

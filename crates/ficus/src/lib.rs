@@ -1,13 +1,17 @@
 //! `ficus`: the engine's command line, for any subject. It knows `ficus.toml` and the controllers that
 //! stand there.
 //!
-//! `main` → [`cli`] (flags and help) → [`run`] → [`moves`] (verbs, by [`controllers`]) or [`dlq`].
+//! `main` → [`cli`] (flags and help) → [`run`] → [`moves`] (verbs, by [`controllers`]), [`dlq`] or [`traces`].
 //! What people read goes to standard output as tables, what machines read with `--json`; what passes, as
-//! progress, goes to standard error. [`exit`] says what the exit status means.
+//! progress, goes to standard error; both by [`out`] alone. [`exit`] says what the exit status means.
+#![warn(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod cli;
 pub mod controllers;
 pub mod dlq;
 pub mod exit;
 pub mod moves;
+pub mod out;
 pub mod run;
+pub mod table;
+pub mod traces;

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use ficus_cli::{cli::Cli, exit, run};
+use ficus_cli::{cli::Cli, exit, out, run};
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -16,11 +16,11 @@ fn main() -> ExitCode {
     match tokio::runtime::Runtime::new().map(|runtime| runtime.block_on(run::run(cli))) {
         Ok(Ok(code)) => code,
         Ok(Err(error)) => {
-            eprintln!("ficus: {error:#}");
+            out::warn(format_args!("ficus: {error:#}"));
             exit::ERROR
         }
         Err(error) => {
-            eprintln!("ficus: failed to start: {error}");
+            out::warn(format_args!("ficus: failed to start: {error}"));
             exit::ERROR
         }
     }

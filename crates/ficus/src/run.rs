@@ -7,7 +7,7 @@ use ficus_control_api::subject::Subject;
 use crate::{
     cli::{Cli, Command, MoveCommand},
     controllers::Controllers,
-    dlq, moves,
+    dlq, moves, traces,
 };
 
 /// Does what was asked.
@@ -19,6 +19,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             on_move(&controllers, command, cli.json).await
         }
         Command::Dlq(command) => dlq::run(command, cli.json).await,
+        Command::Trace(command) => traces::run(command, cli.json).await,
     }
 }
 

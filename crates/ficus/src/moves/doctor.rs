@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use ficus_control_api::control::v1::VerbRequest;
 use serde_json::json;
 
-use crate::{controllers::Controllers, exit};
+use crate::{controllers::Controllers, exit, out};
 
 pub(super) async fn run(
     controllers: &Controllers,
@@ -19,17 +19,16 @@ pub(super) async fn run(
         })
         .await?;
     if json {
-        let value = json!({ "findings": answer.findings, "checked": answer.checked });
-        println!("{}", serde_json::to_string(&value)?);
+        out::say_json(&json!({ "findings": answer.findings, "checked": answer.checked }))?;
     } else {
         for line in &answer.checked {
-            println!("checked: {line}");
+            out::say(format_args!("checked: {line}"))?;
         }
         for line in &answer.findings {
-            println!("found: {line}");
+            out::say(format_args!("found: {line}"))?;
         }
         if answer.findings.is_empty() {
-            println!("nothing is wrong");
+            out::say("nothing is wrong")?;
         }
     }
     Ok(exit::of(answer.findings.is_empty()))

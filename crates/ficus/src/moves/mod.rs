@@ -2,6 +2,7 @@
 
 mod cut_off;
 mod doctor;
+mod journal;
 mod outcome;
 mod status;
 mod table;
@@ -18,6 +19,7 @@ use tonic::{Response, Status, transport::Channel};
 use crate::{
     cli::Verb,
     controllers::{Controllers, Failure},
+    out,
 };
 
 pub use status::list;
@@ -32,7 +34,9 @@ pub async fn run(
     json: bool,
 ) -> anyhow::Result<ExitCode> {
     match verb {
-        Verb::Status { watch: true, .. } if !json => watch::run(controllers, capability).await,
+        Verb::Status { watch: true, journal } => {
+            watch::run(controllers, capability, journal, json).await
+        }
         Verb::Status { journal, .. } => status::run(controllers, capability, journal, json).await,
         Verb::Doctor => doctor::run(controllers, capability, json).await,
         verb => {
@@ -55,7 +59,9 @@ async fn obeyed(
             Ok(outcome) => return Ok(outcome),
             Err(Failure::Failed(error)) => return Err(error),
             Err(Failure::CutOff(error)) => {
-                eprintln!("the controller went away in the middle ({error}); asking the others");
+                out::warn(format_args!(
+                    "the controller went away in the middle ({error}); asking the others"
+                ));
                 if let Some(outcome) = cut_off::find_out(controllers, capability, verb).await? {
                     return Ok(outcome);
                 }

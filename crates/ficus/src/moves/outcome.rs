@@ -5,21 +5,25 @@ use std::process::ExitCode;
 use ficus_control_api::control::v1::{Outcome, SwitchReport};
 use serde_json::{Value, json};
 
-use crate::exit;
+use crate::{exit, out};
 
 pub(super) fn print(outcome: &Outcome, json: bool) -> anyhow::Result<ExitCode> {
     if json {
-        println!("{}", serde_json::to_string(&to_json(outcome))?);
+        out::say_json(&to_json(outcome))?;
         return Ok(exit::of(outcome.done));
     }
     for line in &outcome.lines {
-        println!("{line}");
+        out::say(line)?;
     }
     if let Some(report) = &outcome.switch {
-        println!("write pause {:.1} ms, {} of the tries needed", report.pause_ms, report.tries);
+        let tries = if report.tries == 1 { "try" } else { "tries" };
+        out::say(format_args!(
+            "write pause {:.1} ms, after {} {tries}",
+            report.pause_ms, report.tries
+        ))?;
     }
     for refusal in &outcome.refusals {
-        eprintln!("refused: {refusal}");
+        out::warn(format_args!("refused: {refusal}"));
     }
     Ok(exit::of(outcome.done))
 }

@@ -6,7 +6,7 @@ use ficus_control_api::control::v1::{Diff, JournalEntry, Move, Picker};
 use serde_json::{Value, json};
 
 use super::{moves, table};
-use crate::controllers::Controllers;
+use crate::{controllers::Controllers, out};
 
 /// One move, with its journal.
 pub(super) async fn run(
@@ -17,13 +17,13 @@ pub(super) async fn run(
 ) -> anyhow::Result<ExitCode> {
     let found = moves(controllers, capability, journal).await?;
     for one in &found {
-        if json {
-            println!("{}", serde_json::to_string(&to_json(one))?);
-        } else {
-            println!("{}", table::one(one));
-        }
+        print(one, json)?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+pub(super) fn print(one: &Move, json: bool) -> anyhow::Result<()> {
+    if json { out::say_json(&to_json(one)) } else { out::say(table::one(one)) }
 }
 
 /// Every move, a line each.
@@ -31,11 +31,11 @@ pub async fn list(controllers: &Controllers, json: bool) -> anyhow::Result<ExitC
     let found = moves(controllers, "", 1).await?;
     if json {
         let all: Vec<Value> = found.iter().map(to_json).collect();
-        println!("{}", serde_json::to_string(&json!({ "moves": all }))?);
+        out::say_json(&json!({ "moves": all }))?;
     } else if found.is_empty() {
-        println!("no move is written down; `ficus move <capability> create` does that");
+        out::say("no move is written down; `ficus move <capability> create` does that")?;
     } else {
-        println!("{}", table::list(&found));
+        out::say(table::list(&found))?;
     }
     Ok(ExitCode::SUCCESS)
 }

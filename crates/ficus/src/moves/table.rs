@@ -1,10 +1,13 @@
 //! Tables for people.
 
-use comfy_table::{Table, presets::UTF8_FULL_CONDENSED};
+use comfy_table::Table;
 use ficus_control_api::control::v1::{Diff, Move};
 
+use super::journal::journal;
+use crate::table;
+
 pub(super) fn list(moves: &[Move]) -> Table {
-    let mut table = table();
+    let mut table = table::new();
     table.set_header(["capability", "phase", "owner", "epoch", "stream", "lag", "diff"]);
     for one in moves {
         table.add_row([
@@ -27,13 +30,13 @@ pub(super) fn one(one: &Move) -> String {
         parts.push(pickers(one).to_string());
     }
     if !one.journal.is_empty() {
-        parts.push(journal(one).to_string());
+        parts.push(journal(&one.journal, table::width().into()));
     }
     parts.join("\n")
 }
 
 fn facts(one: &Move) -> Table {
-    let mut table = table();
+    let mut table = table::new();
     let rows = [
         ("capability", one.capability.clone()),
         ("phase", one.phase.clone()),
@@ -56,7 +59,7 @@ fn facts(one: &Move) -> Table {
 }
 
 fn pickers(one: &Move) -> Table {
-    let mut table = table();
+    let mut table = table::new();
     table.set_header(["picker", "role", "epoch", "heard"]);
     for picker in &one.pickers {
         table.add_row([
@@ -66,28 +69,6 @@ fn pickers(one: &Move) -> Table {
             format!("{:.1} s ago", picker.heard_seconds_ago),
         ]);
     }
-    table
-}
-
-fn journal(one: &Move) -> Table {
-    let mut table = table();
-    table.set_header(["at", "epoch", "attempt", "step", "what", "by"]);
-    for entry in &one.journal {
-        table.add_row([
-            entry.at.as_ref().map(ToString::to_string).unwrap_or_default(),
-            entry.epoch.to_string(),
-            entry.attempt.to_string(),
-            entry.step.clone(),
-            entry.text.clone(),
-            entry.by.clone(),
-        ]);
-    }
-    table
-}
-
-fn table() -> Table {
-    let mut table = Table::new();
-    table.load_preset(UTF8_FULL_CONDENSED);
     table
 }
 

@@ -5,7 +5,7 @@ use std::{process::ExitCode, time::Duration};
 use ficus_control_api::control::v1::Move;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::{moves, table};
+use super::{moves, status};
 use crate::{
     controllers::{Controllers, Failure},
     exit,
@@ -14,17 +14,22 @@ use crate::{
 const BETWEEN: Duration = Duration::from_millis(500);
 const STYLE: &str = "{msg} [{wide_bar}] {human_pos}/{human_len}";
 
-pub(super) async fn run(controllers: &Controllers, capability: &str) -> anyhow::Result<ExitCode> {
+pub(super) async fn run(
+    controllers: &Controllers,
+    capability: &str,
+    journal: u32,
+    json: bool,
+) -> anyhow::Result<ExitCode> {
     let style = ProgressStyle::with_template(STYLE)?;
     let bar = ProgressBar::new(0).with_style(style);
     loop {
-        match moves(controllers, capability, 20).await {
+        match moves(controllers, capability, journal).await {
             Ok(found) => {
                 let Some(one) = found.first() else { return Ok(exit::ERROR) };
                 show(&bar, one);
                 if !waits(one) {
                     bar.finish_and_clear();
-                    println!("{}", table::one(one));
+                    status::print(one, json)?;
                     return Ok(exit::of(!failed(one)));
                 }
             }

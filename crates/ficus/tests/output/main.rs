@@ -1,0 +1,5 @@
+//! `ficus` as a process: what it writes where, and its exit status.
+#![expect(clippy::unwrap_used, reason = "a test says what went wrong by failing")]
+
+mod store;
+mod trace;

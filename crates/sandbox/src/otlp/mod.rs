@@ -1,0 +1,41 @@
+//! A trace store for one machine: takes spans over OTLP/gRPC and answers questions in the form of Grafana
+//! Tempo's HTTP API.
+//!
+//! An export comes in by `receive`, is appended by `store` to a file of one JSON line a [`Span`] and only
+//! then acknowledged. What is asked by `query` is found through `index` and read from the file. Span events,
+//! and the attributes of links, are not kept; metrics and logs are refused.
+
+mod answer;
+mod id;
+mod index;
+mod query;
+mod receive;
+mod span;
+mod store;
+
+use std::sync::Arc;
+
+use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::TraceServiceServer;
+use tokio::net::TcpListener;
+use tokio_stream::wrappers::TcpListenerStream;
+use tonic::{codec::CompressionEncoding, transport::Server};
+
+pub use query::routes;
+pub use store::Spans;
+
+/// What batch exporters send at once stays far below.
+const MAX_EXPORT: usize = 16 * 1024 * 1024;
+
+/// Takes exports for ever.
+pub async fn serve(
+    listener: TcpListener,
+    spans: Arc<Spans>,
+) -> Result<(), tonic::transport::Error> {
+    let service = TraceServiceServer::new(receive::Receiver::new(spans))
+        .accept_compressed(CompressionEncoding::Gzip)
+        .max_decoding_message_size(MAX_EXPORT);
+    Server::builder()
+        .add_service(service)
+        .serve_with_incoming(TcpListenerStream::new(listener))
+        .await
+}
