@@ -129,8 +129,11 @@ impl Leader {
         tracing::info!("leading");
         match self.store.moves().await {
             Ok(moves) => {
+                // One that was created meanwhile is in hand, and may be obeying already.
                 for facts in moves.into_iter().filter(|facts| facts.unfinished) {
-                    self.take_in_hand(&facts.capability);
+                    if self.commands(&facts.capability).is_none() {
+                        self.take_in_hand(&facts.capability);
+                    }
                 }
             }
             Err(error) => {
