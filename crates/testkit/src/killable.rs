@@ -6,7 +6,7 @@ use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
-use sqlx::{Connection, PgConnection, postgres::PgConnectOptions};
+use sqlx::{AssertSqlSafe, Connection, PgConnection, postgres::PgConnectOptions};
 
 use crate::{Server, wait_until};
 
@@ -21,7 +21,7 @@ pub struct Killable {
 }
 
 impl Killable {
-    /// Waits for its turn.
+    /// Waits for its turn. The server has the settings that it was made with.
     pub async fn take() -> Self {
         let name = format!("ficus-killable-{}.lock", port());
         let path = std::env::temp_dir().join(name);
@@ -30,7 +30,15 @@ impl Killable {
             turn.try_lock().is_ok()
         })
         .await;
+        run("ALTER SYSTEM RESET ALL").await;
+        run("SELECT pg_reload_conf()").await;
         Self { _turn: turn }
+    }
+
+    /// Has the server take a setting that a reload changes.
+    pub async fn set(&self, setting: &'static str, value: &'static str) {
+        run(&format!("ALTER SYSTEM SET {setting} = '{value}'")).await;
+        run("SELECT pg_reload_conf()").await;
     }
 
     /// Kills the server as `pg_ctl stop -m immediate` does, which ends every process where it stands, and waits
@@ -61,4 +69,14 @@ async fn process() -> Option<(String, i32)> {
     .fetch_one(&mut connection)
     .await
     .ok()
+}
+
+async fn run(statement: &str) {
+    let mut connection = PgConnection::connect(&Server::Killable.url())
+        .await
+        .expect("the server that may be killed does not answer");
+    sqlx::raw_sql(AssertSqlSafe(statement.to_owned()))
+        .execute(&mut connection)
+        .await
+        .unwrap_or_else(|error| panic!("failed to run \"{statement}\": {error}"));
 }

@@ -1,8 +1,10 @@
 //! Moves of a foreign subject, by controllers that live, die and are stopped.
 #![expect(clippy::unwrap_used, reason = "a test ends where it fails")]
 
+mod autovacuum;
 mod cancel;
 mod flush;
+mod open_writer;
 mod preflight;
 mod shop;
 mod stopped;
