@@ -51,6 +51,7 @@ impl InHand {
             self.mover.raise_token(side, attempt, epoch).await?;
         }
         self.mover.install(attempt, epoch, self.facts.owner).await?;
+        failpoint::reach("controller.installed").await;
         self.hand.prepared().await?;
         self.refresh().await?;
         Ok(Outcome::done(["capture and fences are installed; `start` begins the copy"]))

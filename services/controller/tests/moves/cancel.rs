@@ -49,9 +49,9 @@ async fn killed_at(failpoint: &str) {
 #[tokio::test(flavor = "multi_thread")]
 async fn another_finishes_a_cancellation_that_was_cut_off() {
     tokio::join!(
-        killed_at("controller.cancelling"),
-        killed_at("controller.cancelling.emptied"),
-        killed_at("controller.cancelling.uninstalled"),
+        Box::pin(killed_at("controller.cancelling")),
+        Box::pin(killed_at("controller.cancelling.emptied")),
+        Box::pin(killed_at("controller.cancelling.uninstalled")),
     );
 }
 

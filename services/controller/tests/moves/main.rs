@@ -1,11 +1,13 @@
 //! Moves of a foreign subject, by controllers that live, die and are stopped.
 #![expect(clippy::unwrap_used, reason = "a test ends where it fails")]
 
+mod abort;
 mod autovacuum;
 mod cancel;
 mod flush;
 mod open_writer;
 mod preflight;
+mod prepare;
 mod shop;
 mod stopped;
 mod switch;

@@ -33,6 +33,22 @@ async fn a_switch_needs_a_fresh_comparison() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_picker_that_is_silent_since_before_the_move_is_waited_for_by_name() {
+    let mut shop = Shop::new().await;
+    shop.controller("").await;
+    let control = shop.databases[2].pool().await;
+    let silent = "INSERT INTO picker (picker, capability, role, epoch, heard_at)
+                  VALUES ('lost-gateway', 'orders', 'gateway', 0, clock_timestamp() - interval '1 h')";
+    control.execute(silent).await.unwrap();
+    shop.verified().await;
+    refused(&planned(&mut shop).await, &["pickers", "gateway lost-gateway"]);
+    // One that was heard after the move was written down has stopped reading by itself.
+    let older = "UPDATE move SET created_at = clock_timestamp() - interval '2 h'";
+    control.execute(older).await.unwrap();
+    done(&planned(&mut shop).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_row_that_the_old_owner_would_not_take_back_stands_against_the_switch() {
     let mut shop = Shop::new().await;
     shop.controller("").await;

@@ -108,9 +108,9 @@ async fn stopped_before(step: &str, forward: bool, decided: bool) {
 
 async fn stopped_before_each(forward: bool) {
     tokio::join!(
-        stopped_before("C1", forward, false),
-        stopped_before("C6", forward, false),
-        stopped_before("C7", forward, true),
+        Box::pin(stopped_before("C1", forward, false)),
+        Box::pin(stopped_before("C6", forward, false)),
+        Box::pin(stopped_before("C7", forward, true)),
     );
 }
 

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::shop::{Shop, Writers, done, verb};
-use trellis_testkit::wait_until;
+use trellis_testkit::{free_address, wait_until};
 
 const STEPS: [&str; 10] = ["C0", "C1", "C2", "C3", "C4", "C5", "C6", "C7", "C8", "C9"];
 
@@ -66,6 +66,29 @@ async fn killed_everywhere(forward: bool) {
         assert_eq!(customers.get(customer), Some(&1), "{customer}");
     }
     assert_eq!(customers.len(), acknowledged.len() + 500);
+}
+
+/// The owner must not refuse writes because the other side is away.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_takeover_opens_the_owner_before_it_asks_the_other_side() {
+    let mut shop = Shop::new().await;
+    shop.controller("controller.C1=kill").await;
+    shop.verified().await;
+    let nowhere = format!("postgres://nobody@{}/nothing", free_address());
+    shop.controller_reaching(&nowhere, "").await;
+    assert!(shop.switch(true).await.is_err(), "it was to die");
+    assert_eq!(shop.open().await, [false, false]);
+    shop.controllers.remove(0);
+    let open = "the owner is to be open, though nobody reaches the service";
+    wait_until(open, Duration::from_secs(5), async || shop.open().await == [true, false]).await;
+
+    shop.controllers.clear();
+    shop.controller("").await;
+    let writers = Writers::start(&shop, 2).await;
+    let mut moves = shop.leader().await;
+    done(&moves.vdiff(verb()).await.unwrap().into_inner());
+    done(&shop.switch(true).await.unwrap());
+    writers.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

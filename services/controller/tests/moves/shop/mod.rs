@@ -64,6 +64,12 @@ impl Shop {
 
     /// Starts one more controller; `failpoints` as in `FICUS_FAILPOINTS`.
     pub async fn controller(&mut self, failpoints: &str) {
+        let service = self.databases[1].url().to_owned();
+        self.controller_reaching(&service, failpoints).await;
+    }
+
+    /// The same, but for where it looks for the service's database.
+    pub async fn controller_reaching(&mut self, service: &str, failpoints: &str) {
         let address = free_address();
         let name = format!("controller-{}", self.controllers.len() + 1);
         let config = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/moves/shop/ficus.toml");
@@ -77,7 +83,7 @@ impl Shop {
         ];
         let environment = [
             ("SHOP_MONOLITH_URL", self.databases[0].url()),
-            ("SHOP_SERVICE_URL", self.databases[1].url()),
+            ("SHOP_SERVICE_URL", service),
             ("SHOP_CONTROL_URL", self.databases[2].url()),
             ("FICUS_FAILPOINTS", failpoints),
             ("RUST_LOG", "info,sqlx=warn"),
@@ -130,8 +136,17 @@ impl Shop {
     }
 
     pub async fn switch(&mut self, forward: bool) -> Result<Outcome, Status> {
+        self.switch_in(3, forward).await
+    }
+
+    /// One try, no more.
+    pub async fn switch_once(&mut self, forward: bool) -> Result<Outcome, Status> {
+        self.switch_in(1, forward).await
+    }
+
+    async fn switch_in(&mut self, tries: u32, forward: bool) -> Result<Outcome, Status> {
         let mut moves = self.leader().await;
-        let request = SwitchRequest { capability: CAPABILITY.to_owned(), dry_run: false, tries: 3 };
+        let request = SwitchRequest { capability: CAPABILITY.to_owned(), dry_run: false, tries };
         let answer = if forward {
             moves.switch_traffic(request).await
         } else {
