@@ -1,0 +1,1 @@
+SELECT vessel AS name, line_count::int AS entries FROM public.vessels
