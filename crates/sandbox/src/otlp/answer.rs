@@ -91,7 +91,8 @@ fn value(value: &Value) -> Value {
 pub fn found(trace: TraceId, spans: &[Span]) -> Option<Value> {
     let start = spans.iter().map(|span| span.start_unix_nano).min()?;
     let end = spans.iter().map(|span| span.end_unix_nano).max()?;
-    let root = spans.iter().find(|span| span.parent.is_none());
+    let roots = spans.iter().filter(|span| span.parent.is_none());
+    let root = roots.min_by_key(|span| span.start_unix_nano);
     Some(json!({
         "traceID": trace,
         "rootServiceName": root.map_or("", |root| &root.service),

@@ -17,8 +17,10 @@ use std::sync::Arc;
 
 use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::TraceServiceServer;
 use tokio::net::TcpListener;
-use tokio_stream::wrappers::TcpListenerStream;
-use tonic::{codec::CompressionEncoding, transport::Server};
+use tonic::{
+    codec::CompressionEncoding,
+    transport::{Server, server::TcpIncoming},
+};
 
 pub use query::routes;
 pub use store::Spans;
@@ -34,8 +36,7 @@ pub async fn serve(
     let service = TraceServiceServer::new(receive::Receiver::new(spans))
         .accept_compressed(CompressionEncoding::Gzip)
         .max_decoding_message_size(MAX_EXPORT);
-    Server::builder()
-        .add_service(service)
-        .serve_with_incoming(TcpListenerStream::new(listener))
-        .await
+    // Answers are small and one connection carries one process: they leave at once.
+    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+    Server::builder().add_service(service).serve_with_incoming(incoming).await
 }
