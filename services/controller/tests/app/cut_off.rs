@@ -8,7 +8,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use serde_json::Value;
 use trellis_testkit::{Program, wait_until};
 
 use crate::{
@@ -115,7 +114,7 @@ async fn who_is_cut_off_before_a_switch_is_waited_for_and_says_nothing_stale() {
     let waited = cut.elapsed();
     println!("switched {waited:?} after the cut");
     // A registration lives 40 s, and was renewed up to a second before.
-    assert!(waited > Duration::from_secs(38) && waited < Duration::from_secs(60), "{waited:?}");
+    assert!(waited > Duration::from_secs(38) && waited < Duration::from_mins(1), "{waited:?}");
     let waiting = journal(&stand, "C0").await;
     for gateway in [&gateways.silent, &gateways.closed] {
         let named = format!("gateway {} (epoch 1", gateway.name);
@@ -147,7 +146,7 @@ async fn who_is_cut_off_during_a_switch_says_nothing_stale() {
         let late = journal(&stand, "C8").await;
         let named = |gateway: &Gateway| late.contains(&format!("gateway {}", gateway.name));
         assert!(named(&gateways.silent) && named(&gateways.closed), "{late}");
-        assert_eq!(stand.ficus("status").await["owner"] == Value::from("service"), service);
+        assert_eq!(stand.ficus("status").await["owner"] == "service", service);
         gateways.until_refused().await;
         gateways.mend();
         gateways.until_served().await;
