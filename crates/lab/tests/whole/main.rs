@@ -1,0 +1,9 @@
+//! All of Trellis as programs, on databases and a broker of each test's own, while notifications change
+//! their owner and programs are stopped or die.
+#![expect(clippy::unwrap_used, reason = "a test ends where it fails")]
+
+mod broker;
+mod moves;
+mod order;
+mod people;
+mod stack;
