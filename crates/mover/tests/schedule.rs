@@ -1,62 +1,18 @@
-//! A random schedule of writes, rounds and crashes, forward and reverse: after every round in one page the target
-//! is the projection of the source. `FICUS_SEED` replays one.
+//! A random schedule on tables that have nothing to do with Trellis: composite and text keys, a join projection, rows
+//! that change parents, a swap of unique values, deletes, changed keys. `FICUS_SEED` replays one.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod support;
 
-use ficus_mover::{Budget, Direction, Error, Follower, Phase, Round, Side};
-use rand::{Rng, SeedableRng, rngs::StdRng};
-use sqlx::PgConnection;
-use support::{Library, crash_after, run};
+use ficus_mover::Side;
+use rand::{Rng, rngs::StdRng};
+use support::{Library, run};
+use trellis_testkit::schedule::run_schedule;
 
-const EVENTS: u32 = 150;
-const SESSIONS: usize = 3;
-
-/// Sessions of one side with transactions that stay open across rounds.
-struct Writers {
-    side: Side,
-    sessions: Vec<(PgConnection, bool)>,
-}
-
-impl Writers {
-    async fn new(library: &Library, side: Side) -> Self {
-        let mut sessions = Vec::new();
-        for _ in 0..SESSIONS {
-            let mut session = library.connect(side).await;
-            run(&mut session, "SET lock_timeout = '5ms'").await.unwrap();
-            sessions.push((session, false));
-        }
-        Self { side, sessions }
-    }
-
-    /// A few writes of one session; its transaction is left open, committed or rolled back.
-    async fn write(&mut self, rng: &mut StdRng) {
-        let (session, open) = &mut self.sessions[rng.random_range(0..SESSIONS)];
-        if !*open {
-            run(session, "BEGIN").await.unwrap();
-            *open = true;
-        }
-        for _ in 0..rng.random_range(1..5) {
-            let text = match self.side {
-                Side::Monolith => monolith_write(rng),
-                Side::Service => service_write(rng),
-            };
-            run(session, "SAVEPOINT s").await.unwrap();
-            if run(session, text).await.is_err() || rng.random_bool(0.05) {
-                run(session, "ROLLBACK TO s").await.unwrap();
-            }
-        }
-        if rng.random_bool(0.6) {
-            run(session, if rng.random_bool(0.9) { "COMMIT" } else { "ROLLBACK" }).await.unwrap();
-            *open = false;
-        }
-    }
-
-    async fn end_all(&mut self, rng: &mut StdRng) {
-        for (session, open) in self.sessions.iter_mut().filter(|(_, open)| *open) {
-            run(session, if rng.random() { "COMMIT" } else { "ROLLBACK" }).await.unwrap();
-            *open = false;
-        }
+fn write(side: Side, rng: &mut StdRng) -> String {
+    match side {
+        Side::Monolith => monolith_write(rng),
+        Side::Service => service_write(rng),
     }
 }
 
@@ -158,101 +114,13 @@ fn swap(table: &str, one: (char, u32), other: (char, u32)) -> String {
     )
 }
 
-/// What a schedule came to, so that one that tests nothing is seen.
-#[derive(Debug, Default)]
-struct Tally {
-    rounds: u32,
-    single: u32,
-    crashes: u32,
-    dirty: u64,
-    copied: u64,
-    verified: u64,
-}
-
-async fn step(
-    library: &Library,
-    direction: Direction,
-    follower: &mut Option<Follower>,
-    rng: &mut StdRng,
-    tally: &mut Tally,
-) {
-    let mut current = match follower.take() {
-        Some(current) => current,
-        None => library.follower(direction).await,
-    };
-    current.page_at_most([3, 300, 300][rng.random_range(0..3)]);
-    let budget = Budget { chunks: rng.random_range(0..3) };
-    if rng.random_bool(0.25) {
-        tally.crashes += 1;
-        if crash_after(rng.random_range(1..35), current.round(budget)).await.is_none() {
-            return;
-        }
-        tally.crashes -= 1;
-        *follower = Some(current);
-        return;
-    }
-    match current.round(budget).await {
-        Ok(round) => {
-            check(library, direction, &round, tally).await;
-            *follower = Some(current);
-        }
-        // The one that crashed before was still committing, and had.
-        Err(Error::LostCursor { .. }) => {}
-        Err(error) => panic!("{error:?}"),
-    }
-}
-
-async fn check(library: &Library, direction: Direction, round: &Round, tally: &mut Tally) {
-    tally.rounds += 1;
-    tally.dirty += round.dirty;
-    tally.copied += round.copied;
-    tally.verified += round.verified;
-    assert_eq!(round.verdict.rows_differing, 0, "{round:?}");
-    if round.single_page {
-        tally.single += 1;
-        let (missing, extra) = library.differences(direction).await;
-        assert!(extra.is_empty(), "extra {extra:#?} after {round:?}");
-        assert!(
-            missing.is_empty() || round.phase == Phase::Copying,
-            "missing {missing:#?} after {round:?}"
-        );
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn after_every_single_page_round_the_target_is_the_projection_of_the_source() {
-    let seed = std::env::var("FICUS_SEED").ok().and_then(|s| s.parse().ok());
-    let seed: u64 = seed.unwrap_or_else(|| u64::from(std::process::id()));
-    eprintln!("FICUS_SEED={seed}");
-    let mut rng = StdRng::seed_from_u64(seed);
     let mut library = Library::new("schedule").await;
     let mut before = library.connect(Side::Monolith).await;
     run(&mut before, "INSERT INTO loans (isbn) SELECT 'old' FROM generate_series(1, 3000)")
         .await
         .unwrap();
-    library.raise().await;
-    library.mover.install(library.attempt, library.epoch, Side::Monolith).await.unwrap();
-    let mut tally = Tally::default();
-    for direction in [Direction::Forward, Direction::Reverse, Direction::Forward] {
-        let mut writers = Writers::new(&library, direction.source()).await;
-        let mut follower = None;
-        for _ in 0..EVENTS {
-            if rng.random_bool(0.5) {
-                writers.write(&mut rng).await;
-            } else {
-                step(&library, direction, &mut follower, &mut rng, &mut tally).await;
-            }
-        }
-        writers.end_all(&mut rng).await;
-        let mut follower = library.follower(direction).await;
-        support::follow_until_verified(&mut follower).await;
-        assert_eq!(follower.verdict().rows_differing, 0);
-        assert!(library.epoch > 1 || follower.rows_copied() > 0, "{}", follower.rows_copied());
-        library.assert_equal(direction).await;
-        eprintln!("{direction}: {tally:?}, {:?}", follower.verdict());
-        library.switch(direction).await;
-    }
-    assert!(tally.single > 30 && tally.crashes > 10 && tally.dirty > 200, "{tally:?}");
-    assert!(tally.verified > 50, "{tally:?}");
+    run_schedule(&mut library, write).await;
     library.close().await;
 }

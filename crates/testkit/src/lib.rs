@@ -1,12 +1,15 @@
 //! What tests stand on: databases made from templates, programs as child processes, waiting for
-//! conditions. It starts what it is handed and names no service.
+//! conditions; a move without a controller, and a random schedule to try it with. It starts what it is handed and
+//! names no service.
 //!
 //! Servers come from the environment, which `make test` sets: `FICUS_TEST_POSTGRES`,
 //! `FICUS_TEST_POSTGRES_2`, `FICUS_TEST_POSTGRES_3` and `FICUS_TEST_KAFKA`. A test without them fails.
 
 mod database;
 mod killable;
+pub mod moving;
 mod program;
+pub mod schedule;
 mod server;
 mod wait;
 
