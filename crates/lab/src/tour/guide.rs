@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use ficus_load::{Client, Load, Report, Summary};
 use serde_json::Value;
 
+use super::held;
 use super::pages::{Chapter, Step};
 use super::report::{ChapterReport, Span, StepReport, Switch, Windows};
 use super::scenario;
@@ -65,7 +66,7 @@ impl Guide {
             self.perform(block).await?;
         }
         let compared = self.status(step).await;
-        let (begun, held) = (self.load.elapsed(), self.held());
+        let (held, begun) = (held::so_far().await, self.load.elapsed());
         let said = if by_hand { Value::Null } else { self.perform(last).await? };
         let ended = self.load.elapsed();
         if step.opens_gateway() {
@@ -75,7 +76,7 @@ impl Guide {
         let windows = self.windows(Span { arrived, begun, ended });
         let status = self.status(step).await;
         if let Some(direction) = step.direction() {
-            let held = self.held() - held;
+            let held = held::so_far().await.zip(held).map(|(after, before)| after - before);
             let switch = Switch::new(direction, &said, &windows, held);
             self.switches.push(switch.since(self.load_began));
         }
@@ -83,12 +84,6 @@ impl Guide {
         report.rows_differing =
             report.rows_differing.or(compared["diff"]["rows_differing"].as_u64());
         Ok(report)
-    }
-
-    /// How many requests the gateway has held so far, by its log.
-    fn held(&self) -> usize {
-        let log = std::fs::read_to_string(self.root.logs().join("gateway.log")).unwrap_or_default();
-        log.matches("answered a held request").count()
     }
 
     /// Prints the commands and waits; answers whether they were run by hand.

@@ -4,6 +4,7 @@
 //! around it; [`scenario`] is what the users do meanwhile.
 
 mod guide;
+mod held;
 mod pages;
 mod people;
 mod report;

@@ -216,11 +216,11 @@ impl Tour {
         if !report.memory.is_empty() {
             screen.say(&format!("\n{}\n", report.memory_table()));
         }
-        screen.say(&report.verdict_text());
         let findings = report.verdict.iter().flat_map(|verdict| &verdict.findings);
-        for finding in findings.chain(&report.failures).take(40) {
+        for finding in findings.chain(&report.failures).take(10) {
             screen.say(&format!("  {finding}"));
         }
+        screen.say(&report.verdict_text());
         screen.say(&format!(
             "\n{:.0} s. The report, for a browser and for programs:",
             report.seconds

@@ -21,8 +21,8 @@ pub struct Switch {
     pub slowest_ms: f64,
     /// Of those to notifications.
     pub slowest_notifications_ms: f64,
-    /// Requests that the gateway held until the owner had changed.
-    pub held: usize,
+    /// Requests that the gateway held until the owner had changed; absent if it did not tell.
+    pub held: Option<u64>,
     pub failed: u64,
 }
 
@@ -41,7 +41,7 @@ pub struct Pauses {
 }
 
 impl Switch {
-    pub fn new(direction: Direction, said: &Value, windows: &Windows, held: usize) -> Self {
+    pub fn new(direction: Direction, said: &Value, windows: &Windows, held: Option<u64>) -> Self {
         let switch = &said["switch"];
         Self {
             capability: "notifications",
