@@ -1,6 +1,14 @@
 //! Accepts connections, and lets those that are open end when the process does.
 
-use std::{convert::Infallible, net::SocketAddr, time::Duration};
+use std::{
+    convert::Infallible,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use axum::{Router, body::Body, response::Response};
 use ficus_process::Shutdown;
@@ -24,19 +32,26 @@ const HEAD_TIME: Duration = Duration::from_mins(1);
 const HEAD_BYTES: usize = 32 << 10;
 /// How long to wait when no connection can be accepted, as when file descriptors have run out.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
+/// How long requests that are under way at the end may take. The process is ended two seconds later, and must have
+/// left the control database by then: the next switch would wait 40 s for a gateway that is gone.
+const LAST_ANSWERS: Duration = Duration::from_secs(8);
+/// How long at the end a first head may take that has begun; no request of its connection is under way yet.
+const LAST_HEADS: Duration = Duration::from_secs(1);
 
 /// Who is at the other end of the connection; an extension of the request.
 #[derive(Debug, Clone, Copy)]
 pub struct Peer(pub SocketAddr);
 
-/// Serves until the end is requested, and then until every open request has its answer.
+/// Serves until the end is requested, and then until every open request has its answer, or has waited for it
+/// for eight seconds.
 pub async fn run(listener: TcpListener, router: Router, shutdown: Shutdown) {
     let graceful = GracefulShutdown::new();
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok((stream, peer)) => {
-                    tokio::spawn(connection(stream, Peer(peer), router.clone(), graceful.watcher()));
+                    let (router, watcher) = (router.clone(), graceful.watcher());
+                    tokio::spawn(connection(stream, Peer(peer), router, watcher, shutdown.clone()));
                 }
                 Err(error) => {
                     tracing::warn!(%error, "failed to accept a connection");
@@ -47,23 +62,48 @@ pub async fn run(listener: TcpListener, router: Router, shutdown: Shutdown) {
         }
     }
     drop(listener);
-    graceful.shutdown().await;
+    if tokio::time::timeout(LAST_ANSWERS, graceful.shutdown()).await.is_err() {
+        tracing::warn!("ending with requests under way that have no answer");
+    }
 }
 
-async fn connection(stream: TcpStream, peer: Peer, router: Router, watcher: Watcher) {
+async fn connection(
+    stream: TcpStream,
+    peer: Peer,
+    router: Router,
+    watcher: Watcher,
+    shutdown: Shutdown,
+) {
     // Without it small answers wait for the acknowledgement of earlier ones.
     let _ = stream.set_nodelay(true);
     let (stream, ambiguity) = Watched::new(stream);
-    let service =
-        service_fn(move |request| answer(router.clone(), peer, ambiguity.clone(), request));
+    let asked = Arc::new(AtomicBool::new(false));
+    let unasked = unasked(shutdown, asked.clone());
+    let service = service_fn(move |request| {
+        asked.store(true, Ordering::Release);
+        answer(router.clone(), peer, ambiguity.clone(), request)
+    });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIME)
         .max_header_size(HEAD_BYTES)
         .max_buf_size(2 * HEAD_BYTES)
         .serve_connection(TokioIo::new(stream), service);
-    if let Err(error) = watcher.watch(connection).await {
-        tracing::debug!(%error, "a connection broke");
+    tokio::select! {
+        ended = watcher.watch(connection) => if let Err(error) = ended {
+            tracing::debug!(%error, "a connection broke");
+        },
+        () = unasked => {}
+    }
+}
+
+/// Returns at the end if the connection has had no request by then. The HTTP library closes one that is between two
+/// requests, and one that has sent nothing, but waits for a first head that has begun.
+async fn unasked(shutdown: Shutdown, asked: Arc<AtomicBool>) {
+    shutdown.requested().await;
+    tokio::time::sleep(LAST_HEADS).await;
+    if asked.load(Ordering::Acquire) {
+        std::future::pending::<()>().await;
     }
 }
 
