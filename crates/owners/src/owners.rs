@@ -194,6 +194,20 @@ impl Shared {
         self.capabilities.get(capability).map(Capability::lock)
     }
 
+    /// Acts on a change of owner that a notification has told.
+    pub(crate) fn told(&self, name: &str, epoch: i64, owner: Side) {
+        let Some(capability) = self.capabilities.get(name) else { return };
+        let now = Instant::now();
+        let view = {
+            let mut state = capability.lock();
+            if !state.told(epoch, owner, now) {
+                return;
+            }
+            state.view(now)
+        };
+        capability.published.send_replace(view);
+    }
+
     /// Acts on what was heard, then tells those who wait.
     pub(crate) fn take(&self, name: &str, heard: Heard, asked_at: Instant, received_at: Instant) {
         let Some(capability) = self.capabilities.get(name) else { return };

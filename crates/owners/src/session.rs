@@ -1,7 +1,9 @@
 //! The picker's connections to the control database: one that listens, one that asks and acknowledges.
 //!
 //! A round trip is one statement: it writes down what this process already acts on and reads `move`. What
-//! it read is published, and if that may be acknowledged, the next round trip follows at once.
+//! it read is published, and if that may be acknowledged, the next round trip follows at once. A notification
+//! names owner and epoch: a change of owner is acted on before it is read, so the first round trip after it
+//! acknowledges it already. Everything else is read.
 
 use std::{
     sync::{Arc, atomic::Ordering},
@@ -18,6 +20,7 @@ use tokio::{
 };
 
 use crate::{
+    Side,
     owners::Shared,
     round::{self, Round},
     state::Said,
@@ -126,13 +129,23 @@ async fn listen(options: PgConnectOptions, shared: Arc<Shared>) {
         if let Ok(mut listener) = bounded(listener(&options)).await {
             backoff = BACKOFF.0;
             shared.wake.notify_one();
-            while let Ok(Some(_)) = listener.try_recv().await {
+            while let Ok(Some(notification)) = listener.try_recv().await {
+                if let Some((capability, epoch, owner)) = told(notification.payload()) {
+                    shared.told(capability, epoch, owner);
+                }
                 shared.wake.notify_one();
             }
         }
         sleep(backoff).await;
         backoff = (backoff * 2).min(BACKOFF.1);
     }
+}
+
+/// Capability, epoch and owner, as the control database tells them with every change.
+fn told(payload: &str) -> Option<(&str, i64, Side)> {
+    let mut words = payload.split(' ');
+    let told = (words.next()?, words.next()?.parse().ok()?, words.next()?.parse().ok()?);
+    words.next().is_none().then_some(told)
 }
 
 async fn listener(options: &PgConnectOptions) -> Result<PgListener, sqlx::Error> {

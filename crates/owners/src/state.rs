@@ -52,6 +52,8 @@ pub(crate) struct State {
     heard: Heard,
     /// When the round trip that brought `heard` was begun, which is before the row was read.
     asked_at: Option<Instant>,
+    /// When owner and epoch were told by a notification last.
+    told_at: Option<Instant>,
     /// When *pending* is over by time; never before it is over in the control database.
     pending_until: Option<Instant>,
     generation: Arc<Generation>,
@@ -64,6 +66,7 @@ impl State {
         Self {
             heard: Heard::NO_MOVE,
             asked_at: None,
+            told_at: None,
             pending_until: None,
             generation: Generation::new(Arc::clone(&drained)),
             earlier: Vec::new(),
@@ -118,8 +121,26 @@ impl State {
         }
     }
 
-    /// From here on the process acts on `heard`.
+    /// From here on the process acts on a new owner of a move that it knows; false if it knew that too. It is no
+    /// word on anything else, and renews nothing.
+    pub(crate) fn told(&mut self, epoch: i64, owner: Side, now: Instant) -> bool {
+        let new = self.heard.unfinished && epoch > self.heard.epoch;
+        if new {
+            self.heard = Heard { owner, epoch, ..self.heard };
+            self.told_at = Some(now);
+        }
+        new
+    }
+
+    /// From here on the process acts on `heard`; but an answer that was asked for before a newer owner was told may
+    /// have been read before that.
     pub(crate) fn take(&mut self, heard: Heard, asked_at: Instant, received_at: Instant) {
+        let overtaken = self.told_at.is_some_and(|told| asked_at <= told);
+        let heard = if overtaken && heard.epoch < self.heard.epoch {
+            Heard { owner: self.heard.owner, epoch: self.heard.epoch, ..heard }
+        } else {
+            heard
+        };
         if heard.pending != self.heard.pending {
             let next = Generation::new(Arc::clone(&self.drained));
             self.generation.close();
@@ -196,6 +217,29 @@ mod tests {
         assert!(!unfinished.may_work(start, Side::Service));
         assert!(!unfinished.may_work(later, Side::Monolith));
         assert!(state(Heard::NO_MOVE, start).may_work(later, Side::Monolith));
+    }
+
+    #[test]
+    fn a_new_owner_that_was_told_is_acknowledged_and_no_older_answer_takes_it_back() {
+        let start = Instant::now();
+        let (told, later) = (start + Duration::from_millis(20), start + Duration::from_millis(40));
+        let mut state = state(pending(Duration::from_secs(3)), start);
+        assert!(state.told(5, Side::Service, told));
+        assert!(!state.told(5, Side::Service, told) && !state.told(4, Side::Monolith, told));
+        assert_eq!((state.said().epoch, state.view(told).owner), (5, Side::Service));
+        assert!(!state.may_read(start + READ_LEASE), "it renews no lease");
+        state.take(pending(Duration::from_secs(3)), start, later);
+        assert_eq!((state.said().epoch, state.view(later).owner), (5, Side::Service));
+        state.take(pending(Duration::from_secs(3)), later, later);
+        assert_eq!(state.said().epoch, 4, "what was asked for since counts");
+    }
+
+    #[test]
+    fn of_a_move_that_is_not_known_nothing_is_taken_by_hearsay() {
+        let start = Instant::now();
+        let mut state = state(Heard::NO_MOVE, start);
+        assert!(!state.told(1, Side::Monolith, start));
+        assert_eq!(state.said().epoch, 0, "that it is unfinished would not be known");
     }
 
     #[test]

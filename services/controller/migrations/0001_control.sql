@@ -77,10 +77,11 @@ CREATE TABLE picker (
     PRIMARY KEY (picker, capability)
 );
 
--- Tells pickers of pending and of a new epoch without waiting for their polls.
+-- Tells pickers of pending and of a new epoch without waiting for their polls. Epoch and owner are in it, so that a
+-- picker acts on a new owner before it has read the row.
 CREATE FUNCTION notify_move() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    PERFORM pg_notify('ficus_move', NEW.capability);
+    PERFORM pg_notify('ficus_move', format('%s %s %s', NEW.capability, NEW.epoch, NEW.owner));
     RETURN NULL;
 END $$;
 CREATE TRIGGER move_changed AFTER INSERT OR UPDATE OF owner, epoch, pending, unfinished, retired ON move

@@ -10,7 +10,7 @@ use crate::{domain::Step, hand::InHand};
 
 /// A read lease that was asked for before C6 has ended by then (150 ms), so nobody reads at the old owner.
 pub(super) const LEASES_END: Duration = Duration::from_millis(200);
-const ASK: Duration = Duration::from_millis(2);
+const ASK: Duration = Duration::from_millis(1);
 /// Who has not acknowledged by then is named; the next switch waits for it.
 const LATE: Duration = Duration::from_secs(2);
 
