@@ -82,6 +82,25 @@ async fn the_last_page_of_a_round_is_as_late_as_its_first() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_way_back_that_an_aborted_try_has_stored_is_stored_anew() {
+    let mut library = Library::installed("anew").await;
+    follow_until_verified(&mut library.follower(Direction::Forward).await).await;
+    library.raise().await;
+    let (attempt, epoch) = (library.attempt, library.epoch + 1);
+    library.mover.store_reverse_cursor(Direction::Forward, attempt, epoch).await.unwrap();
+    // The try is aborted, and the service's server is replaced before the next.
+    let mut target = library.connect(Side::Monolith).await;
+    run(&mut target, "UPDATE ficus.cursor SET system_identifier = 1 WHERE direction = 'reverse'")
+        .await
+        .unwrap();
+    library.switch(Direction::Forward).await;
+    let mut back = library.follower(Direction::Reverse).await;
+    follow_until_verified(&mut back).await;
+    library.assert_equal(Direction::Reverse).await;
+    library.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_only_the_target_has_or_has_otherwise_is_found() {
     let library = Library::installed("diff").await;
     let mut owner = library.connect(Side::Monolith).await;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use ficus_control_api::control::v1::{CompleteRequest, StatusRequest, moves_client::MovesClient};
 use ficus_owners::Role;
+use sqlx::Executor;
 use trellis_testkit::wait_until;
 
 use crate::shop::{CAPABILITY, Shop, Writers, done, verb};
@@ -47,6 +48,13 @@ async fn a_move_there_and_back_loses_and_doubles_nothing() {
     };
     let early = moves.complete(soaked(3_600)).await.unwrap().into_inner();
     assert!(!early.done && early.refusals.iter().any(|line| line.starts_with("soak")), "{early:?}");
+    shop.monolith.execute("CREATE VIEW public.report AS TABLE public.orders").await.unwrap();
+    let read = moves.complete(soaked(0)).await.unwrap().into_inner();
+    assert!(
+        !read.done && read.refusals.iter().any(|line| line.contains("view report")),
+        "{read:?}"
+    );
+    shop.monolith.execute("DROP VIEW report").await.unwrap();
     done(&moves.complete(soaked(0)).await.unwrap().into_inner());
     let status = shop.status().await;
     assert_eq!(status.phase, "completed");

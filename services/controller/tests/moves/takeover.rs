@@ -16,7 +16,7 @@ async fn killed_at(shop: &mut Shop, step: &str, forward: bool, writers: &Writers
     done(&moves.vdiff(verb()).await.unwrap().into_inner());
     shop.controller("").await;
     let answer = shop.switch(forward).await;
-    assert!(answer.is_err(), "{step}: it was to die");
+    assert!(answer.is_err(), "{step}: it was to die, and said {answer:?}");
     let died = Instant::now();
     shop.controllers.remove(0);
 
