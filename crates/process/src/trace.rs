@@ -19,6 +19,12 @@ pub fn continues(span: &Span, traceparent: Option<&str>) {
     }
 }
 
+/// Gives the span a name that was found out after it began.
+pub fn rename(span: &Span, name: String) {
+    // The layer takes a new name only before the span has children.
+    span.context().span().update_name(name);
+}
+
 /// Makes the span name `traceparent`'s as one of several that it works for.
 pub fn links(span: &Span, traceparent: Option<&str>) {
     if let Some(context) = traceparent.and_then(context) {

@@ -3,11 +3,15 @@
 //!
 //! The monolith and the gateway encode by these rules alone, so their bodies are equal byte for byte.
 
+mod field;
+
 use prost_reflect::{
     DeserializeOptions, DynamicMessage, MessageDescriptor, ReflectMessage, SerializeOptions,
 };
 
 use crate::Error;
+
+pub use field::set;
 
 /// How answers are written.
 pub fn serialize_options() -> SerializeOptions {

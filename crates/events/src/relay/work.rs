@@ -68,12 +68,12 @@ async fn step(relay: &Relay, lease: &Lease, memory: &mut Memory) -> Result<Step,
         position::stop(&relay.pool, lease, &reason).await?;
         return Ok(Step::Idle);
     }
-    failpoint::reach("relay.read").await;
     let is_empty = read.page.rows.is_empty();
     if !is_empty {
+        failpoint::reach("relay.read").await;
         publish(relay, memory, &read).await?;
+        failpoint::reach("relay.sent").await;
     }
-    failpoint::reach("relay.sent").await;
     // The log's order makes this good for the snapshot that it stores, flushed or not: both are in it.
     let advanced = position::advance(&relay.pool, lease, &read.position, &read.page).await?;
     Ok(match advanced {

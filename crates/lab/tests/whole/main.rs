@@ -4,8 +4,11 @@
 
 mod broker;
 mod crashes;
+mod http;
 mod mails;
+mod metrics;
 mod moves;
 mod order;
 mod people;
 mod stack;
+mod trace;

@@ -5,6 +5,7 @@ use std::{
     time::Instant,
 };
 
+use ficus_process::trace;
 use http::{Extensions, Method, Request, Response, header};
 use opentelemetry::{
     KeyValue, global,
@@ -147,7 +148,7 @@ impl Drop for Call {
             labels.push(KeyValue::new("http.response.status_code", status));
             if let Some(route) = self.route.0.get() {
                 self.span.record("http.route", &**route);
-                self.span.record("otel.name", format!("{} {route}", self.method));
+                trace::rename(&self.span, format!("{} {route}", self.method));
                 labels.push(KeyValue::new("http.route", route.clone()));
             }
             &self.instruments.http

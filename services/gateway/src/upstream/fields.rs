@@ -17,10 +17,10 @@ pub fn request(
         Payload::Field(name) => within(DynamicMessage::new(input), name, body)?,
     };
     for (name, value) in form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
-        set(&mut message, &name, &value)?;
+        json::set(&mut message, &name, &value)?;
     }
     for (name, value) in &found.fields {
-        set(&mut message, name, value)?;
+        json::set(&mut message, name, value)?;
     }
     Ok(message)
 }
@@ -34,43 +34,6 @@ fn within(mut message: DynamicMessage, name: &str, body: &[u8]) -> Result<Dynami
     };
     message.set_field(&field, Value::Message(json::decode_dynamic(inner, body)?));
     Ok(message)
-}
-
-/// Sets a scalar field to what its text says; `a.b` is field b of message a.
-fn set(message: &mut DynamicMessage, name: &str, text: &str) -> Result<(), Error> {
-    let (head, rest) = name.split_once('.').map_or((name, None), |(head, rest)| (head, Some(rest)));
-    let field = message.descriptor().get_field_by_name(head);
-    let field = field.ok_or_else(|| bad_request(format!("there is no field {name}")))?;
-    let unfit = || bad_request(format!("{name} has no such value"));
-    if let Some(rest) = rest {
-        let inner = message.get_field_mut(&field).as_message_mut().ok_or_else(unfit)?;
-        return set(inner, rest, text);
-    }
-    if field.is_map() {
-        return Err(unfit());
-    }
-    let value = scalar(&field.kind(), text).ok_or_else(unfit)?;
-    if field.is_list() {
-        message.get_field_mut(&field).as_list_mut().ok_or_else(unfit)?.push(value);
-    } else {
-        message.set_field(&field, value);
-    }
-    Ok(())
-}
-
-fn scalar(kind: &Kind, text: &str) -> Option<Value> {
-    match kind {
-        Kind::Int64 | Kind::Sint64 | Kind::Sfixed64 => text.parse().ok().map(Value::I64),
-        Kind::Uint64 | Kind::Fixed64 => text.parse().ok().map(Value::U64),
-        Kind::Int32 | Kind::Sint32 | Kind::Sfixed32 => text.parse().ok().map(Value::I32),
-        Kind::Uint32 | Kind::Fixed32 => text.parse().ok().map(Value::U32),
-        Kind::Double => text.parse().ok().map(Value::F64),
-        Kind::Float => text.parse().ok().map(Value::F32),
-        Kind::Bool => text.parse().ok().map(Value::Bool),
-        Kind::String => Some(Value::String(text.to_owned())),
-        Kind::Enum(names) => names.get_value_by_name(text).map(|v| Value::EnumNumber(v.number())),
-        Kind::Bytes | Kind::Message(_) => None,
-    }
 }
 
 fn bad_request(detail: String) -> Error {

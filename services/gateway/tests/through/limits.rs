@@ -1,4 +1,4 @@
-//! How much is taken, what is answered when something is away, and how it ends.
+//! How much is taken, and what is answered when something is away.
 
 use std::time::Duration;
 
@@ -128,18 +128,4 @@ async fn errors_of_a_service_and_of_the_request_are_problem_documents() {
         (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large")
     );
     assert!(stand.service.written().is_empty());
-}
-
-#[tokio::test]
-async fn at_the_end_what_is_under_way_has_its_answer() {
-    let stand = Stand::start(MOVING).await;
-    assert_eq!(stand.get("/readyz").await.status, StatusCode::OK);
-    stand.monolith.says([Say::Sleep(300)]);
-    let answer = stand.begin(Method::POST, "/slow", "done");
-    let arrived = async || !stand.monolith.lines().is_empty();
-    wait_until("it has arrived", Duration::from_secs(2), arrived).await;
-    stand.shutdown.request();
-    stand.serving.await.unwrap();
-    assert_eq!(answer.await.unwrap().body, "done");
-    assert!(tokio::net::TcpStream::connect(stand.address).await.is_err());
 }

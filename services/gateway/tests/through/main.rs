@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod control;
+mod ends;
 mod holds;
 mod limits;
 mod monolith;

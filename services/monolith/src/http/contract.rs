@@ -7,7 +7,7 @@ use axum::extract::{FromRequest, Path, Query, Request};
 use bytes::Bytes;
 use ficus_rpc::{Error, json};
 use http::StatusCode;
-use prost_reflect::{DynamicMessage, Kind, ReflectMessage, Value};
+use prost_reflect::ReflectMessage;
 
 use super::Ended;
 
@@ -35,7 +35,7 @@ where
         }
         let mut message = message.transcode_to_dynamic();
         for (name, value) in query.0.iter().chain(&path.0) {
-            set(&mut message, name, value)?;
+            json::set(&mut message, name, value)?;
         }
         let message = message.transcode_to().map_err(|error| bad_request(&error.to_string()))?;
         Ok(Self(message))
@@ -50,24 +50,6 @@ async fn read_body(request: Request) -> Result<Bytes, Error> {
             bad_request(&rejection.to_string())
         }
     })
-}
-
-/// Sets a scalar field to what its text says.
-fn set(message: &mut DynamicMessage, name: &str, text: &str) -> Result<(), Error> {
-    let field = message
-        .descriptor()
-        .get_field_by_name(name)
-        .ok_or_else(|| bad_request(&format!("there is no field {name}")))?;
-    let value = match field.kind() {
-        Kind::Int64 => text.parse().ok().map(Value::I64),
-        Kind::Int32 => text.parse().ok().map(Value::I32),
-        Kind::Bool => text.parse().ok().map(Value::Bool),
-        Kind::String => Some(Value::String(text.to_owned())),
-        _ => None,
-    };
-    let value = value.ok_or_else(|| bad_request(&format!("{name} has no such value")))?;
-    message.set_field(&field, value);
-    Ok(())
 }
 
 fn bad_request(detail: &str) -> Error {
