@@ -12,6 +12,8 @@ use tonic::{
     transport::{Channel, Endpoint},
 };
 
+use crate::cause::root;
+
 /// A lease lasts 1.5 s, so a leader is found long before.
 const PATIENCE: Duration = Duration::from_secs(10);
 const BETWEEN: Duration = Duration::from_millis(200);
@@ -74,7 +76,7 @@ impl Controllers {
                     Err(status) => return Err(Failure::Failed(told(&status))),
                 },
                 Err(error) => {
-                    last = format!("{}: {error}", endpoint.uri());
+                    last = format!("{} {}", endpoint.uri(), root(&error));
                     self.pass_over();
                 }
             }

@@ -21,40 +21,44 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Reads from the broker alone.
 pub async fn run(command: DlqCommand, json: bool) -> anyhow::Result<ExitCode> {
     let kafka = Kafka::from(command.brokers.clone());
-    let outcome = match command.verb {
-        DlqVerb::List { topic } => list(&kafka, topic.as_deref(), json).await,
-        DlqVerb::Show { place } => show(&kafka, &place, json).await,
-    };
-    outcome.with_context(|| {
-        format!("failed to ask the broker {}; name another with --brokers", command.brokers)
-    })
+    let failed =
+        || format!("failed to ask the broker {}; name another with --brokers", command.brokers);
+    match &command.verb {
+        DlqVerb::List { topic } => {
+            let letters = dead_letters::list(&kafka, topic.as_deref(), PATIENCE).await;
+            list(&letters.with_context(failed)?, json)
+        }
+        DlqVerb::Show { place } => {
+            let (topic, partition, offset) = parse(place).with_context(|| {
+                format!("\"{place}\" is no topic/partition/offset; `ficus dlq list` prints them")
+            })?;
+            let letter = dead_letters::show(&kafka, topic, partition, offset, PATIENCE).await;
+            let letter = letter.with_context(failed)?.with_context(|| {
+                format!("there is no dead letter at {place}; `ficus dlq list` prints what there is")
+            })?;
+            show(&letter, json)
+        }
+    }
 }
 
-async fn list(kafka: &Kafka, topic: Option<&str>, json: bool) -> anyhow::Result<ExitCode> {
-    let letters = dead_letters::list(kafka, topic, PATIENCE).await?;
+fn list(letters: &[DeadLetter], json: bool) -> anyhow::Result<ExitCode> {
     if json {
         let all: Vec<Value> = letters.iter().map(to_json).collect();
         out::say_json(&json!({ "dead_letters": all }))?;
     } else if letters.is_empty() {
         out::say("no dead letters")?;
     } else {
-        out::say(table(&letters))?;
+        out::say(table(letters))?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
-async fn show(kafka: &Kafka, place: &str, json: bool) -> anyhow::Result<ExitCode> {
-    let (topic, partition, offset) = parse(place).with_context(|| {
-        format!("\"{place}\" is no topic/partition/offset; `ficus dlq list` prints them")
-    })?;
-    let Some(letter) = dead_letters::show(kafka, topic, partition, offset, PATIENCE).await? else {
-        anyhow::bail!("there is no dead letter at {place}; `ficus dlq list` prints what there is");
-    };
+fn show(letter: &DeadLetter, json: bool) -> anyhow::Result<ExitCode> {
     if json {
-        out::say_json(&to_json(&letter))?;
+        out::say_json(&to_json(letter))?;
         return Ok(ExitCode::SUCCESS);
     }
-    out::say(table(std::slice::from_ref(&letter)))?;
+    out::say(table(std::slice::from_ref(letter)))?;
     for (name, value) in &letter.headers {
         out::say(format_args!("{name}: {value}"))?;
     }

@@ -6,6 +6,7 @@
 //! progress, goes to standard error; both by [`out`] alone. [`exit`] says what the exit status means.
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
+pub mod cause;
 pub mod cli;
 pub mod controllers;
 pub mod dlq;

@@ -14,7 +14,7 @@ use crate::{
 pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Move(command) => {
-            let subject = Subject::read(&cli.config)?;
+            let subject = Subject::read(&cli.config).map_err(|error| anyhow::anyhow!("{error}"))?;
             let controllers = Controllers::new(&subject.control.controllers)?;
             on_move(&controllers, command, cli.json).await
         }

@@ -57,7 +57,7 @@ impl Cli {
             Command::Logs(arguments) => logs::run(&arguments),
             Command::Seed(arguments) => seed::run(arguments).await,
             Command::Tour(arguments) => Box::pin(tour::run(arguments)).await,
-            Command::Scratch(arguments) => scratch::run(arguments).await,
+            Command::Scratch(arguments) => Box::pin(scratch::run(arguments)).await,
         }
     }
 }

@@ -1,6 +1,8 @@
 //! OTLP JSON to spans, as the specification writes it and as Tempo does: ids in hexadecimal digits or base64,
 //! enums by number or name, 64-bit integers as strings or numbers, the list under one of three keys.
 
+use std::fmt::Write as _;
+
 use anyhow::Context as _;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Map, Value};
@@ -75,7 +77,10 @@ fn id(value: &Value, digits: usize) -> Option<String> {
         text.to_ascii_lowercase()
     } else {
         let bytes = STANDARD.decode(text).ok().filter(|bytes| 2 * bytes.len() == digits)?;
-        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+        bytes.iter().fold(String::new(), |mut digits, byte| {
+            let _ = write!(digits, "{byte:02x}");
+            digits
+        })
     };
     id.bytes().any(|byte| byte != b'0').then_some(id)
 }

@@ -1,8 +1,8 @@
 //! Questions to the trace store.
 
-use std::{error::Error, time::Duration};
+use std::time::Duration;
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, anyhow, bail, ensure};
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Empty, Limited};
 use hyper::{Request, StatusCode, header::ACCEPT};
@@ -11,6 +11,8 @@ use hyper_util::{
     rt::TokioExecutor,
 };
 use serde_json::Value;
+
+use crate::cause::root;
 
 const PATIENCE: Duration = Duration::from_secs(10);
 const MAX_ANSWER: usize = 64 * 1024 * 1024;
@@ -41,24 +43,23 @@ impl Store {
 
     pub(super) async fn get(&self, path: &str) -> anyhow::Result<Answer> {
         let asked = tokio::time::timeout(PATIENCE, self.ask(path)).await;
-        asked.map_err(|_| anyhow::anyhow!("no answer within {PATIENCE:?}")).flatten().with_context(
-            || {
-                format!(
-                    "failed to ask the trace store {}; start it, or name another with --from",
-                    self.url
-                )
-            },
-        )
+        asked.map_err(|_| anyhow!("no answer within {PATIENCE:?}")).flatten().with_context(|| {
+            format!(
+                "failed to ask the trace store {}; start it, or name another with --from",
+                self.url
+            )
+        })
     }
 
     async fn ask(&self, path: &str) -> anyhow::Result<Answer> {
         let request = Request::get(format!("{}{path}", self.url))
             .header(ACCEPT, "application/json")
             .body(Empty::new())?;
-        let answer = self.client.request(request).await.map_err(|error| root(&error))?;
+        let answer =
+            self.client.request(request).await.map_err(|error| anyhow!("{}", root(&error)))?;
         let status = answer.status();
         let body = Limited::new(answer.into_body(), MAX_ANSWER).collect().await;
-        let body = body.map_err(|error| root(error.as_ref()))?.to_bytes();
+        let body = body.map_err(|error| anyhow!("{}", root(error.as_ref())))?.to_bytes();
         match status {
             StatusCode::OK => {
                 Ok(Answer::Found(serde_json::from_slice(&body).context("its answer is no JSON")?))
@@ -67,13 +68,4 @@ impl Store {
             status => bail!("it answered {status}: {}", String::from_utf8_lossy(&body).trim()),
         }
     }
-}
-
-/// What went wrong at the bottom, as "Connection refused": the layers above say only that it did.
-fn root(error: &(dyn Error + 'static)) -> anyhow::Error {
-    let mut error = error;
-    while let Some(source) = error.source() {
-        error = source;
-    }
-    anyhow::anyhow!("{error}")
 }

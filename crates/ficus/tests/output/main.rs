@@ -1,5 +1,6 @@
 //! `ficus` as a process: what it writes where, and its exit status.
 #![expect(clippy::unwrap_used, reason = "a test says what went wrong by failing")]
 
+mod errors;
 mod store;
 mod trace;

@@ -41,7 +41,7 @@ fn parents() -> HashMap<i32, i32> {
     pids.filter_map(|pid| Some((pid, parent(pid)?))).collect()
 }
 
-/// Name in parentheses, state, parent (proc_pid_stat(5)).
+/// Name in parentheses, state, parent (`proc_pid_stat(5)`).
 fn parent(pid: i32) -> Option<i32> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     stat.rsplit_once(") ")?.1.split(' ').nth(1)?.parse().ok()

@@ -70,10 +70,11 @@ fn repeat(steps: &mut Vec<Step>, switches: usize) {
     let back = steps.iter().position(|step| step.direction() == Some(Direction::Reverse));
     let Some(back) = back.filter(|back| *back > 0) else { return };
     let pair = [steps[back - 1].clone(), steps[back].clone()];
+    let behind = back + 1;
     for round in (0..switches.saturating_sub(SWITCHES).div_ceil(2)).rev() {
         let named =
             |step: &Step| Step { name: format!("{} ({})", step.name, round + 2), ..step.clone() };
-        steps.splice(back + 1..back + 1, pair.iter().map(named));
+        steps.splice(behind..behind, pair.iter().map(named));
     }
 }
 

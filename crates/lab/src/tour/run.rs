@@ -13,7 +13,7 @@ use ficus_process::Clock;
 use sqlx::{Connection as _, PgConnection};
 
 use super::guide::{Guide, MONOLITH};
-use super::report::{Broke, HTML, JSON, Pauses, Requests, Second, TourReport};
+use super::report::{Broke, HTML, JSON, Moment, Pauses, Requests, TourReport};
 use super::scenario::World;
 use super::screen::Screen;
 use super::{pages, people, settle};
@@ -181,7 +181,7 @@ impl Tour {
         let load = guide.load.stop().await;
         let (total, report) = (load.total(), &mut self.report);
         report.requests = Requests { sent: total.sent, ok: total.ok, failed: total.failed };
-        report.series = Second::all(&load, length);
+        report.series = Moment::all(&load, length);
         report.failures = load.failures().to_vec();
         report.pauses = Pauses::of(&guide.switches);
         report.chapters = guide.chapters;

@@ -224,8 +224,8 @@ async fn count_up(
 async fn write_both(pool: &PgPool, updates: [String; 2]) -> sqlx::Result<()> {
     let mut transaction = pool.begin().await?;
     for update in updates {
-        let updated = sqlx::raw_sql(AssertSqlSafe(update)).execute(&mut *transaction).await?;
-        assert_eq!(updated.rows_affected(), 1);
+        let done = sqlx::raw_sql(AssertSqlSafe(update)).execute(&mut *transaction).await?;
+        assert_eq!(done.rows_affected(), 1);
     }
     transaction.commit().await
 }

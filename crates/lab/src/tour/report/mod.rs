@@ -15,7 +15,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 use serde::Serialize;
 
-pub use self::series::Second;
+pub use self::series::Moment;
 pub use self::step::{ChapterReport, Span, StepReport, Windows};
 pub use self::switch::{Pauses, Switch};
 use crate::judge::Verdict;
@@ -52,7 +52,7 @@ pub struct TourReport {
     /// At rest, after the load.
     pub memory: Vec<Memory>,
     /// Each second of the load.
-    pub series: Vec<Second>,
+    pub series: Vec<Moment>,
     /// The first requests that failed, in words.
     pub failures: Vec<String>,
 }

@@ -9,7 +9,7 @@ use crate::tour::scenario::{SIGN_UP, of_notifications};
 
 /// One second of the load; latencies in milliseconds, from when a request was due.
 #[derive(Debug, Serialize)]
-pub struct Second {
+pub struct Moment {
     /// Since the load began.
     pub second: usize,
     pub sent: u64,
@@ -23,7 +23,7 @@ pub struct Second {
     pub notifications_slowest: [f64; 4],
 }
 
-impl Second {
+impl Moment {
     /// Every whole second of a load of this length.
     pub fn all(report: &Report, length: Duration) -> Vec<Self> {
         let seconds = usize::try_from(length.as_secs()).unwrap_or(usize::MAX);

@@ -3,7 +3,7 @@ use serde_json::Value;
 use super::grouped;
 use crate::judge::Verdict;
 use crate::stack::memory::Memory;
-use crate::tour::report::{Broke, ChapterReport, Pauses, Second, StepReport, Switch, TourReport};
+use crate::tour::report::{Broke, ChapterReport, Moment, Pauses, StepReport, Switch, TourReport};
 
 const HOSTILE: &str = "</script><script>alert('rows & \"more\"')</script>";
 
@@ -11,8 +11,8 @@ fn step(name: &str) -> StepReport {
     StepReport { name: name.to_owned(), why: format!("Why {name}."), ..StepReport::default() }
 }
 
-fn second(second: usize) -> Second {
-    Second {
+fn second(second: usize) -> Moment {
+    Moment {
         second,
         sent: 200,
         failed: 0,
