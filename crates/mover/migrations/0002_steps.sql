@@ -198,13 +198,14 @@ BEGIN
     END;
 END $$;
 
--- Cancel: no follower writes after this, then the rows go. Without a cursor none has ever written: what is there
--- then is not the move's.
+-- Cancel: no follower writes after this, then the rows go. Without a cursor none has ever written, and with a closed
+-- one this was done before and the fence may be gone: what is there then is not the move's.
 CREATE FUNCTION ficus.empty_target(p_capability text, p_attempt bigint, p_tables text[])
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     PERFORM ficus.begin_step(p_capability, p_attempt);
-    UPDATE ficus.cursor SET closed = true WHERE capability = p_capability AND direction = 'forward';
+    UPDATE ficus.cursor SET closed = true
+    WHERE capability = p_capability AND direction = 'forward' AND NOT closed;
     IF NOT FOUND THEN
         RETURN;
     END IF;

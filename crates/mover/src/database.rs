@@ -21,6 +21,9 @@ pub(crate) struct Database {
     pub follow: PgPool,
     /// Steps: one connection a table, so that all tables are locked at once.
     pub steps: PgPool,
+    /// The way back's rehearsal. It has customers' tables while it runs, so it is given up after a second, whatever
+    /// has become of who asked for it.
+    pub rehearsals: PgPool,
 }
 
 impl Database {
@@ -33,6 +36,10 @@ impl Database {
                 ("statement_timeout", "120s"),
                 ("idle_in_transaction_session_timeout", "2s"),
             ]);
+        let rehearsals = options
+            .clone()
+            .application_name(&format!("ficus-rehearse:{capability}"))
+            .options([("statement_timeout", "1s"), ("idle_in_transaction_session_timeout", "1s")]);
         let steps = options
             .application_name(&format!("ficus:{capability}"))
             .options([("statement_timeout", "30s"), ("idle_in_transaction_session_timeout", "5s")]);
@@ -43,6 +50,7 @@ impl Database {
             steps: pool(u32::try_from(tables).unwrap_or(u32::MAX).clamp(1, 32) + 2)
                 .idle_timeout(Duration::from_mins(1))
                 .connect_lazy_with(steps),
+            rehearsals: pool(1).idle_timeout(Duration::from_mins(1)).connect_lazy_with(rehearsals),
         })
     }
 

@@ -22,6 +22,7 @@ use crate::{
 
 const NEXT: &str =
     "mend the projection, the row or the constraint; without a way back there is no switch";
+const IN_THE_WAY: &str = "try again; others had the tables";
 
 /// The rows of one source snapshot.
 struct Rows {
@@ -41,19 +42,18 @@ struct Rehearsal {
 }
 
 /// What it said, or why it could not be done.
-type Said = Result<(Vec<String>, Vec<Vec<Row>>), String>;
+type Said = Result<(Vec<String>, Vec<Vec<Row>>), Refusal>;
 
 impl Mover {
     pub(crate) async fn rehearse(&self, direction: Direction) -> Result<Vec<Refusal>> {
         let shapes = self.shapes(direction).await?;
         let back = self.shapes(direction.opposite()).await?;
         let rows = self.rows_to_rehearse(direction, &shapes, &back).await?;
-        let refuse = |reason: String| Refusal::new("way back", reason, NEXT);
 
         let there = self.rehearsal_there(direction, &shapes, &back, &rows);
         let (uncaptured, given) = match self.try_and_take_back(direction.target(), there).await? {
             Ok(said) => said,
-            Err(reason) => return Ok(vec![refuse(reason)]),
+            Err(refusal) => return Ok(vec![refusal]),
         };
         let mut found: Vec<Refusal> = uncaptured
             .iter()
@@ -70,7 +70,7 @@ impl Mover {
         if found.is_empty() {
             let home = rehearsal_home(&back, &rows, &given);
             let said = self.try_and_take_back(direction.source(), home).await?;
-            found.extend(said.err().map(refuse));
+            found.extend(said.err());
         }
         Ok(found)
     }
@@ -153,18 +153,30 @@ impl Mover {
             .bind(&touch.2)
             .bind(&ask)
             .bind(&asked)
-            .fetch_one(&database.follow)
+            .fetch_one(&database.rehearsals)
             .await
         };
         match bounded(database, "every table", FENCE_BUDGET, call).await {
             Ok((uncaptured, Json(given))) => Ok(Ok((uncaptured, given))),
             Err(Error::Database { source, .. }) if stands_against(&source) => {
-                Ok(Err(format!("the {side}'s database refuses it: {source}")))
+                Ok(Err(refuse(format!("the {side}'s database refuses it: {source}"))))
             }
-            Err(error @ Error::LockTimeout { .. }) => Ok(Err(error.to_string())),
+            Err(Error::Database { source, .. })
+                if sqlstate(&source).as_deref() == Some("57014") =>
+            {
+                let reason = format!("at the {side} it was not done within a second");
+                Ok(Err(Refusal::new("way back", reason, IN_THE_WAY)))
+            }
+            Err(error @ Error::LockTimeout { .. }) => {
+                Ok(Err(Refusal::new("way back", error.to_string(), IN_THE_WAY)))
+            }
             Err(error) => Err(error),
         }
     }
+}
+
+fn refuse(reason: String) -> Refusal {
+    Refusal::new("way back", reason, NEXT)
 }
 
 /// In the source: what came back takes the place of what is there.

@@ -198,24 +198,18 @@ impl Shared {
     pub(crate) fn told(&self, name: &str, epoch: i64, owner: Side) {
         let Some(capability) = self.capabilities.get(name) else { return };
         let now = Instant::now();
-        let view = {
-            let mut state = capability.lock();
-            if !state.told(epoch, owner, now) {
-                return;
-            }
-            state.view(now)
-        };
-        capability.published.send_replace(view);
+        // Published under the lock: two tasks hear, and the older view must not come last.
+        let mut state = capability.lock();
+        if state.told(epoch, owner, now) {
+            capability.published.send_replace(state.view(now));
+        }
     }
 
     /// Acts on what was heard, then tells those who wait.
     pub(crate) fn take(&self, name: &str, heard: Heard, asked_at: Instant, received_at: Instant) {
         let Some(capability) = self.capabilities.get(name) else { return };
-        let view = {
-            let mut state = capability.lock();
-            state.take(heard, asked_at, received_at);
-            state.view(received_at)
-        };
-        capability.published.send_replace(view);
+        let mut state = capability.lock();
+        state.take(heard, asked_at, received_at);
+        capability.published.send_replace(state.view(received_at));
     }
 }

@@ -13,6 +13,7 @@ mod snapshot;
 mod transaction;
 
 pub use fence::{FENCED_SQLSTATE, Fenced, fenced};
+pub use metrics::watch;
 pub use migrate::{Migrations, migrate};
 pub use pool::connect;
 pub use snapshot::Snapshot;

@@ -16,7 +16,8 @@ static DURATION: LazyLock<Histogram<f64>> = LazyLock::new(|| {
         .build()
 });
 
-/// Shows the pool's connections for as long as the process lives.
+/// Shows the pool's connections for as long as the process lives, which keeps the pool as long: once a process,
+/// for the pool that it has all along.
 pub fn watch(pool: &PgPool, name: &str) {
     let name = KeyValue::new("db.client.connection.pool.name", name.to_owned());
     let max = i64::from(pool.options().get_max_connections());

@@ -7,8 +7,6 @@ use sqlx::{
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
-use crate::metrics;
-
 /// A role that is called as the engine's schema would otherwise find that one first (`"$user"`).
 pub(crate) const SEARCH_PATH: (&str, &str) = ("search_path", "public");
 
@@ -23,12 +21,10 @@ pub fn connect(url: &str, application_name: &str, max: u32) -> Result<PgPool, sq
         ("timezone", "UTC"),
         SEARCH_PATH,
     ]);
-    let pool = PgPoolOptions::new()
+    Ok(PgPoolOptions::new()
         .max_connections(max)
         .acquire_timeout(Duration::from_secs(3))
         .test_before_acquire(false)
         .max_lifetime(Duration::from_mins(30))
-        .connect_lazy_with(options);
-    metrics::watch(&pool, application_name);
-    Ok(pool)
+        .connect_lazy_with(options))
 }

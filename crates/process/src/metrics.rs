@@ -32,11 +32,13 @@ pub(crate) struct Endpoint {
 
 impl Endpoint {
     /// Serves until the end is requested, where an address was given.
-    pub(crate) async fn serve(&self, shutdown: Shutdown) -> anyhow::Result<()> {
-        let Some(address) = self.address else { return Ok(()) };
-        let listener = TcpListener::bind(address)
-            .await
-            .with_context(|| format!("failed to serve metrics at {address}"))?;
+    /// A process works without: another job of the same program may have the address.
+    pub(crate) async fn serve(&self, shutdown: Shutdown) {
+        let Some(address) = self.address else { return };
+        let listener = match TcpListener::bind(address).await {
+            Ok(listener) => listener,
+            Err(error) => return tracing::warn!(%error, %address, "failed to serve metrics"),
+        };
         let router = Router::new().route("/metrics", get(answer));
         tokio::spawn(async move {
             let until = async move { shutdown.requested().await };
@@ -45,7 +47,6 @@ impl Endpoint {
                 tracing::error!(%error, "failed to serve metrics");
             }
         });
-        Ok(())
     }
 }
 

@@ -71,7 +71,7 @@ where
             requested.request();
             tokio::time::sleep(HARD_DEADLINE).await;
         };
-        endpoint.serve(shutdown.clone()).await?;
+        endpoint.serve(shutdown.clone()).await;
         tokio::select! {
             outcome = body(config, shutdown) => outcome,
             () = deadline => anyhow::bail!("failed to end within {HARD_DEADLINE:?}"),

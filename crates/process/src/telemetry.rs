@@ -92,6 +92,8 @@ where
     global::set_text_map_propagator(TraceContextPropagator::new());
     tracing_opentelemetry::layer()
         .with_tracer(tracer.tracer("ficus"))
+        // A span's parent is the span it is created in, on whatever thread that goes on.
+        .with_context_activation(false)
         .with_location(false)
         .with_threads(false)
         .with_target(false)

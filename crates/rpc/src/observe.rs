@@ -1,7 +1,7 @@
 //! A call seen from both ends: a span of the trace that goes along with it, and how long it took.
 //!
 //! Names follow OpenTelemetry's semantic conventions for HTTP and RPC
-//! (<https://opentelemetry.io/docs/specs/semconv/>); a request is gRPC where its content type says so.
+//! (<https://opentelemetry.io/docs/specs/semconv/>).
 
 mod call;
 mod called;

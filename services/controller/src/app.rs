@@ -51,6 +51,7 @@ async fn serve(config: Serve, shutdown: Shutdown) -> anyhow::Result<()> {
     };
     let pool =
         ficus_pg::connect(&subject.control.database.url()?, "ficus-controller", CONNECTIONS)?;
+    ficus_pg::watch(&pool, "ficus-controller");
     let store = Store::new(pool, config.name, address);
     let leader = Arc::new(Leader::new(store, subject));
 
@@ -60,7 +61,7 @@ async fn serve(config: Serve, shutdown: Shutdown) -> anyhow::Result<()> {
     tokio::spawn(metrics::watch(Arc::clone(&leader), shutdown.clone()));
     tracing::info!(address = %listener.local_addr()?, "serving");
     Server::builder()
-        .layer(ServedLayer)
+        .layer(ServedLayer::grpc())
         .http2_keepalive_interval(Some(std::time::Duration::from_secs(10)))
         .add_service(health_service)
         .add_service(MovesServer::new(Api::new(leader)))

@@ -169,6 +169,7 @@ impl Leader {
         }
     }
 
+    /// Nothing to do if it is in hand already: whoever writes a move down and whoever takes stock may both come here.
     fn take_in_hand(&self, capability: &str) {
         let desk = match Desk::new(capability, &self.subject, self.store.clone()) {
             Ok(desk) => desk,
@@ -181,6 +182,9 @@ impl Leader {
         let (progress, seen) = watch::channel(Progress::default());
         let mut state = self.lock();
         let Some(hands) = &mut state.hands else { return };
+        if hands.get(capability).is_some_and(|hand| !hand.task.is_finished()) {
+            return;
+        }
         let task = tokio::spawn(hand::keep(desk, received, progress)).abort_handle();
         hands.insert(capability.to_owned(), Handle { commands, progress: seen, task });
     }

@@ -1,6 +1,7 @@
 //! What is kept of moves: where each stands, and how long each switch refused writes.
 
 use std::{
+    collections::BTreeSet,
     sync::{Arc, LazyLock},
     time::Duration,
 };
@@ -43,6 +44,7 @@ pub fn switched(capability: &str, to: &str, pause: Duration) {
 /// Shows the moves while this controller leads.
 pub async fn watch(leader: Arc<Leader>, shutdown: Shutdown) {
     let gauges = Gauges::new();
+    let mut shown = BTreeSet::<String>::new();
     loop {
         tokio::select! {
             () = shutdown.requested() => return,
@@ -51,10 +53,18 @@ pub async fn watch(leader: Arc<Leader>, shutdown: Shutdown) {
         let leads = leader.leads().is_ok();
         gauges.leads.record(i64::from(leads), &[]);
         if !leads {
+            for capability in std::mem::take(&mut shown) {
+                gauges.clear(&capability);
+            }
             continue;
         }
         match leader.store.moves().await {
-            Ok(moves) => moves.iter().for_each(|facts| gauges.show(&leader, facts)),
+            Ok(moves) => {
+                for facts in &moves {
+                    gauges.show(&leader, facts);
+                }
+                shown = moves.into_iter().map(|facts| facts.capability).collect();
+            }
             Err(error) => tracing::debug!(%error, "failed to read the moves"),
         }
     }
@@ -79,6 +89,19 @@ impl Gauges {
             lag: meter().f64_gauge("ficus.move.lag").with_unit("s").with_description(lag).build(),
             copied: whole("ficus.move.rows_copied", "Rows that the present stream has copied"),
         }
+    }
+
+    /// Another leads: what it shows counts.
+    fn clear(&self, capability: &str) {
+        let capability = KeyValue::new("capability", capability.to_owned());
+        for phase in Phase::ALL {
+            let labels = [capability.clone(), KeyValue::new("phase", phase.as_str())];
+            self.phase.record(0, &labels);
+        }
+        let labels = [capability];
+        self.epoch.record(0, &labels);
+        self.lag.record(0.0, &labels);
+        self.copied.record(0, &labels);
     }
 
     fn show(&self, leader: &Leader, facts: &Facts) {

@@ -87,7 +87,7 @@ pub fn router(
                 // The caller's trace goes on where it is well formed.
                 .layer(middleware::from_fn(trace::sound))
                 // Every request is a span of a trace, and counted; one that is refused below too.
-                .layer(ServedLayer)
+                .layer(ServedLayer::http())
                 // A body that is too large is refused before it is read, or where it turns out to be.
                 .layer(middleware::from_fn_with_state(limits, limits::body)),
         ))

@@ -87,6 +87,7 @@ impl Server {
     /// Serves, publishes, applies events and sends mails until shutdown is requested.
     pub async fn run(self, config: &Config, shutdown: Shutdown) -> anyhow::Result<()> {
         let pool = ficus_pg::connect(config.database()?, "monolith", CONNECTIONS)?;
+        ficus_pg::watch(&pool, "monolith");
         prepare(config, &notifications::Store::new(pool.clone())).await?;
         let owners = tokio::select! {
             owners = owners(config) => owners?,
@@ -196,7 +197,7 @@ fn routes(auth: Auth, core: Core, notifications: Notifications) -> Router {
         // The time limit and the note of what was done cover the whole request.
         .layer(from_fn(http::around))
         // Every request is a span of the caller's trace, and counted.
-        .layer(ServedLayer)
+        .layer(ServedLayer::http())
 }
 
 /// Auth's inside calls, beside health and reflection.
@@ -208,7 +209,7 @@ async fn grpc(inside: Inside) -> anyhow::Result<GrpcRouter<Stack<ServedLayer, Id
         .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
         .build_v1()?;
     Ok(Grpc::builder()
-        .layer(ServedLayer)
+        .layer(ServedLayer::grpc())
         .load_shed(true)
         .concurrency_limit_per_connection(256)
         .tcp_nodelay(true)

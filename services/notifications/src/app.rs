@@ -57,6 +57,7 @@ pub async fn serve_on(
     shutdown: Shutdown,
 ) -> anyhow::Result<()> {
     let pool = ficus_pg::connect(config.database()?, "notifications", CONNECTIONS)?;
+    ficus_pg::watch(&pool, "notifications");
     let keys = config.gateway_keys.parse().context("--gateway-keys must be a URL")?;
     let server = Server::new(pool.clone(), Verifier::fetching(keys));
     let smtp = Smtp::at(&config.smtp_address, IN_FLIGHT)?;
@@ -123,7 +124,7 @@ async fn grpc(server: Server) -> anyhow::Result<Router<Stack<ServedLayer, Identi
         .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
         .build_v1()?;
     Ok(Grpc::builder()
-        .layer(ServedLayer)
+        .layer(ServedLayer::grpc())
         .http2_keepalive_interval(Some(Duration::from_secs(20)))
         .tcp_nodelay(true)
         .add_service(health_service)

@@ -31,12 +31,21 @@ pub fn applied(batch: &[Received], group: &str) {
     APPLIED.add(batch.len() as u64, &[KeyValue::new("group", group.to_owned())]);
 }
 
+/// Who has left is behind with nothing.
+struct Shown([KeyValue; 1]);
+
+impl Drop for Shown {
+    fn drop(&mut self) {
+        MESSAGES.record(0, &self.0);
+    }
+}
+
 /// Measures every five seconds, for ever.
 pub async fn measure(client: &Client, group: &str) -> Infallible {
-    let label = [KeyValue::new("group", group.to_owned())];
+    let shown = Shown([KeyValue::new("group", group.to_owned())]);
     loop {
         if let Some(behind) = behind(client).await {
-            MESSAGES.record(behind, &label);
+            MESSAGES.record(behind, &shown.0);
         }
         tokio::time::sleep(INTERVAL).await;
     }

@@ -44,21 +44,31 @@ pub fn sent(events: usize, capability: &str) {
     SENT.add(events as u64, &[KeyValue::new("capability", capability.to_owned())]);
 }
 
+/// Who no longer leads is behind with nothing.
+struct Shown([KeyValue; 1]);
+
+impl Drop for Shown {
+    fn drop(&mut self) {
+        EVENTS.record(0, &self.0);
+        AGE.record(0.0, &self.0);
+    }
+}
+
 /// Measures every five seconds, for ever.
 pub async fn run(pool: &PgPool, capability: &str) {
+    let shown = Shown([KeyValue::new("capability", capability.to_owned())]);
     loop {
-        if let Err(error) = measure(pool, capability).await {
+        if let Err(error) = measure(pool, capability, &shown.0).await {
             tracing::debug!(%error, "failed to measure the outbox");
         }
         tokio::time::sleep(INTERVAL).await;
     }
 }
 
-async fn measure(pool: &PgPool, capability: &str) -> sqlx::Result<()> {
-    let label = [KeyValue::new("capability", capability.to_owned())];
+async fn measure(pool: &PgPool, capability: &str, label: &[KeyValue]) -> sqlx::Result<()> {
     let lag = lag(pool, capability).await?;
-    EVENTS.record(lag.events, &label);
-    AGE.record(lag.age.as_secs_f64(), &label);
+    EVENTS.record(lag.events, label);
+    AGE.record(lag.age.as_secs_f64(), label);
     OLDEST.record(oldest_transaction(pool).await?, &[]);
     Ok(())
 }

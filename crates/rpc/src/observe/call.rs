@@ -6,7 +6,7 @@ use std::{
 };
 
 use ficus_process::trace;
-use http::{Extensions, Method, Request, Response, header};
+use http::{Extensions, Method, Request, Response};
 use opentelemetry::{
     KeyValue, global,
     metrics::{Histogram, UpDownCounter},
@@ -22,6 +22,13 @@ pub fn route(extensions: &Extensions, template: &str) {
     if let Some(route) = extensions.get::<Route>() {
         let _ = route.0.set(template.to_owned());
     }
+}
+
+/// What the wire carries. Told where it is wired: a caller could write any content type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    Http,
+    Grpc,
 }
 
 /// Which end of the wire this process is.
@@ -87,10 +94,12 @@ impl Call {
     /// Begins now; the request is told where to name its route.
     pub fn begin<B>(
         instruments: &'static Instruments,
+        protocol: Protocol,
         peer: Option<Arc<str>>,
         request: &mut Request<B>,
     ) -> Self {
-        let rpc = is_grpc(request).then(|| request.uri().path().trim_start_matches('/').to_owned());
+        let rpc = (protocol == Protocol::Grpc)
+            .then(|| request.uri().path().trim_start_matches('/').to_owned());
         let method = request.method().clone();
         let name = rpc.clone().unwrap_or_else(|| method.to_string());
         let span = tracing::info_span!(
@@ -122,6 +131,10 @@ impl Call {
             let code = code.unwrap_or("0");
             // UNKNOWN, DEADLINE_EXCEEDED, UNIMPLEMENTED, INTERNAL, UNAVAILABLE, DATA_LOSS: the server's.
             self.is_fault = matches!(code, "2" | "4" | "12" | "13" | "14" | "15");
+            if code == "12" {
+                // There is no such method, so its name is the caller's.
+                self.rpc = Some("_OTHER".to_owned());
+            }
             self.status = Some(code.to_owned());
         } else {
             self.is_fault = response.status().is_server_error();
@@ -156,11 +169,6 @@ impl Drop for Call {
         histogram.record(self.begun.elapsed().as_secs_f64(), &labels);
         self.instruments.active.add(-1, &[]);
     }
-}
-
-fn is_grpc<B>(request: &Request<B>) -> bool {
-    let kind = request.headers().get(header::CONTENT_TYPE);
-    kind.is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"))
 }
 
 /// A caller cannot make a label of any word.

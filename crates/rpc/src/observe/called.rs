@@ -11,25 +11,34 @@ use http::{HeaderName, HeaderValue, Request, Response};
 use tower::{Layer, Service};
 use tracing::Instrument as _;
 
-use super::call::{Call, End, Instruments};
+use super::call::{Call, End, Instruments, Protocol};
 
 static CLIENT: LazyLock<Instruments> = LazyLock::new(|| Instruments::new(End::Client));
 
 /// Sends the trace along with every request and counts it, for HTTP and gRPC clients alike.
 #[derive(Debug, Clone)]
-pub struct CalledLayer(Arc<str>);
+pub struct CalledLayer {
+    protocol: Protocol,
+    peer: Arc<str>,
+}
 
 /// See [`CalledLayer`].
 #[derive(Debug, Clone)]
 pub struct Called<S> {
     inner: S,
+    protocol: Protocol,
     peer: Arc<str>,
 }
 
 impl CalledLayer {
-    /// `peer` names the other end in metrics and traces.
-    pub fn new(peer: &str) -> Self {
-        Self(peer.into())
+    /// Of a client that speaks HTTP; `peer` names the other end in metrics and traces.
+    pub fn http(peer: &str) -> Self {
+        Self { protocol: Protocol::Http, peer: peer.into() }
+    }
+
+    /// Of a client that speaks gRPC; `peer` names the other end in metrics and traces.
+    pub fn grpc(peer: &str) -> Self {
+        Self { protocol: Protocol::Grpc, peer: peer.into() }
     }
 }
 
@@ -37,7 +46,7 @@ impl<S> Layer<S> for CalledLayer {
     type Service = Called<S>;
 
     fn layer(&self, inner: S) -> Called<S> {
-        Called { inner, peer: self.0.clone() }
+        Called { inner, protocol: self.protocol, peer: self.peer.clone() }
     }
 }
 
@@ -56,7 +65,7 @@ where
     }
 
     fn call(&mut self, mut request: Request<A>) -> Self::Future {
-        let mut call = Call::begin(&CLIENT, Some(self.peer.clone()), &mut request);
+        let mut call = Call::begin(&CLIENT, self.protocol, Some(self.peer.clone()), &mut request);
         let span = call.span().clone();
         let along = trace::traceparent(&span).and_then(|text| HeaderValue::try_from(text).ok());
         if let Some(text) = along {

@@ -11,23 +11,38 @@ use http::{Request, Response};
 use tower::{Layer, Service};
 use tracing::Instrument as _;
 
-use super::call::{Call, End, Instruments};
+use super::call::{Call, End, Instruments, Protocol};
 
 static SERVER: LazyLock<Instruments> = LazyLock::new(|| Instruments::new(End::Server));
 
 /// Goes on with the caller's trace and counts every request, for HTTP and gRPC servers alike.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct ServedLayer;
+#[derive(Debug, Clone, Copy)]
+pub struct ServedLayer(Protocol);
+
+impl ServedLayer {
+    /// Of a server that speaks HTTP.
+    pub fn http() -> Self {
+        Self(Protocol::Http)
+    }
+
+    /// Of a server that speaks gRPC.
+    pub fn grpc() -> Self {
+        Self(Protocol::Grpc)
+    }
+}
 
 /// See [`ServedLayer`].
 #[derive(Debug, Clone)]
-pub struct Served<S>(S);
+pub struct Served<S> {
+    inner: S,
+    protocol: Protocol,
+}
 
 impl<S> Layer<S> for ServedLayer {
     type Service = Served<S>;
 
     fn layer(&self, inner: S) -> Served<S> {
-        Served(inner)
+        Served { inner, protocol: self.0 }
     }
 }
 
@@ -42,15 +57,15 @@ where
     type Future = Pin<Box<dyn Future<Output = Result<Response<B>, S::Error>> + Send>>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
-        self.0.poll_ready(context)
+        self.inner.poll_ready(context)
     }
 
     fn call(&mut self, mut request: Request<A>) -> Self::Future {
-        let mut call = Call::begin(&SERVER, None, &mut request);
+        let mut call = Call::begin(&SERVER, self.protocol, None, &mut request);
         let given = request.headers().get(trace::TRACEPARENT);
         trace::continues(call.span(), given.and_then(|text| text.to_str().ok()));
         let span = call.span().clone();
-        let answer = span.in_scope(|| self.0.call(request));
+        let answer = span.in_scope(|| self.inner.call(request));
         Box::pin(
             async move {
                 let response = answer.await?;

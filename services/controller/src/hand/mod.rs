@@ -88,22 +88,33 @@ pub async fn keep(
                 let taken = Instant::now();
                 let Err(error) = Box::pin(in_hand.work(&mut commands)).await else { return };
                 tracing::warn!(%error, capability = desk.capability(), "taking the move anew");
+                if taken.elapsed() < TAKE_AGAIN {
+                    refuse(&mut commands, &progress, &error);
+                }
                 why = "taken in hand anew after a failure";
                 // What fails at once fails again: neither the journal nor the databases need to hear it so often.
                 tokio::time::sleep(TAKE_AGAIN.saturating_sub(taken.elapsed())).await;
             }
             Err(error) => {
                 tracing::warn!(%error, capability = desk.capability(), "failed to take the move in hand");
-                progress.send_modify(|progress| progress.trouble = format!("not in hand: {error}"));
-                let detail =
-                    format!("the move is being taken in hand, which fails so far: {error}");
-                while let Ok(command) = commands.try_recv() {
-                    let answer = Answer::unavailable("not_in_hand", detail.clone());
-                    let _ = command.answer.send(Err(answer));
-                }
+                refuse(&mut commands, &progress, &error);
                 tokio::time::sleep(TAKE_AGAIN).await;
             }
         }
+    }
+}
+
+/// Says why the move does not stay in hand, to the status and to those who wait.
+fn refuse(
+    commands: &mut mpsc::Receiver<Command>,
+    progress: &watch::Sender<Progress>,
+    error: &crate::Error,
+) {
+    progress.send_modify(|progress| progress.trouble = format!("not in hand: {error}"));
+    let detail = format!("the move is being taken in hand, which fails so far: {error}");
+    while let Ok(command) = commands.try_recv() {
+        let answer = Answer::unavailable("not_in_hand", detail.clone());
+        let _ = command.answer.send(Err(answer));
     }
 }
 

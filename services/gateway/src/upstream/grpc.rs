@@ -46,7 +46,7 @@ pub fn channel(url: &str, peer: &str) -> anyhow::Result<Channel> {
         .http2_keep_alive_interval(KEEP_ALIVE)
         .keep_alive_timeout(KEEP_ALIVE)
         .connect_lazy();
-    Ok(CalledLayer::new(peer).layer(channel))
+    Ok(CalledLayer::grpc(peer).layer(channel))
 }
 
 /// One service.

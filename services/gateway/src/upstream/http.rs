@@ -43,7 +43,7 @@ impl HttpUpstream {
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE_TIME)
             .build(connector);
-        Ok(Self { authority, client: CalledLayer::new(peer).layer(client) })
+        Ok(Self { authority, client: CalledLayer::http(peer).layer(client) })
     }
 
     /// The owner's answer as it is, errors of its own included.

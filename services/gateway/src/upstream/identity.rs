@@ -35,7 +35,7 @@ pub enum Identity {
     /// It travels as it came.
     Passthrough,
     /// The token is resolved, and a signed one travels in its place.
-    Introspect(Introspection),
+    Introspect(Box<Introspection>),
 }
 
 impl Identity {
@@ -43,7 +43,8 @@ impl Identity {
         if subject.identity.mode == IdentityMode::Passthrough {
             return Ok(Self::Passthrough);
         }
-        Introspection::new(subject, contract, signer.clone()).map(Self::Introspect)
+        let introspection = Introspection::new(subject, contract, signer.clone())?;
+        Ok(Self::Introspect(introspection.into()))
     }
 
     /// `None` for nobody, and for a token that names nobody: what that means is the service's to say.

@@ -24,7 +24,9 @@ impl Directory {
             .connect_timeout(DEADLINE)
             .http2_keep_alive_interval(Duration::from_secs(20))
             .keep_alive_while_idle(true);
-        Ok(Self(DirectoryClient::new(CalledLayer::new("directory").layer(endpoint.connect_lazy()))))
+        Ok(Self(DirectoryClient::new(
+            CalledLayer::grpc("directory").layer(endpoint.connect_lazy()),
+        )))
     }
 
     /// The person with this id.
