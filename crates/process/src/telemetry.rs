@@ -14,9 +14,12 @@ use opentelemetry_sdk::{
     trace::SdkTracerProvider,
 };
 use tokio::runtime::Runtime;
-use tracing::{Level, Metadata, Subscriber};
+use tracing::{Level, Metadata, Subscriber, subscriber::Interest};
 use tracing_subscriber::{
-    EnvFilter, Layer, filter::filter_fn, layer::SubscriberExt, registry::LookupSpan,
+    EnvFilter, Layer,
+    filter::{LevelFilter, dynamic_filter_fn},
+    layer::SubscriberExt,
+    registry::LookupSpan,
     util::SubscriberInitExt,
 };
 
@@ -92,13 +95,21 @@ where
     global::set_text_map_propagator(TraceContextPropagator::new());
     tracing_opentelemetry::layer()
         .with_tracer(tracer.tracer("ficus"))
-        // A span's parent is the span it is created in, on whatever thread that goes on.
-        .with_context_activation(false)
         .with_location(false)
         .with_threads(false)
         .with_target(false)
         .with_tracked_inactivity(false)
-        .with_filter(filter_fn(exported))
+        .with_filter(
+            dynamic_filter_fn(|metadata, _| exported(metadata))
+                .with_max_level_hint(LevelFilter::INFO)
+                .with_callsite_filter(asked_each_time),
+        )
+}
+
+/// A filter that is asked once and for all applies to the next span what it said of something else, and the
+/// span is lost (<https://github.com/tokio-rs/tracing/issues/2519>).
+fn asked_each_time(metadata: &'static Metadata<'static>) -> Interest {
+    if exported(metadata) { Interest::sometimes() } else { Interest::never() }
 }
 
 /// Our own spans, and what went wrong in them.

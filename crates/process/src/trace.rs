@@ -114,4 +114,14 @@ mod tests {
         assert!(is_traceparent(&traceparent(&span).expect("a span has a context")));
         assert_eq!(current_traceparent(), None);
     }
+
+    #[test]
+    fn what_was_said_of_a_library_is_not_said_of_the_next_span() {
+        trace_only();
+        let other = tracing::info_span!(target: "h2", "frame");
+        let other = other.metadata().expect("a span has metadata");
+        // As a library does before it words an event that nobody may want.
+        tracing::dispatcher::get_default(|all| all.enabled(other));
+        assert!(traceparent(&tracing::info_span!("work")).is_some());
+    }
 }
