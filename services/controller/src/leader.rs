@@ -189,6 +189,13 @@ impl Leader {
         hands.insert(capability.to_owned(), Handle { commands, progress: seen, task });
     }
 
+    /// A move that was cancelled stays in hand as that, until it is created anew.
+    fn let_go(&self, capability: &str) {
+        if let Some(hands) = &mut self.lock().hands {
+            hands.remove(capability);
+        }
+    }
+
     /// Fails unless this controller leads.
     pub fn leads(&self) -> Result<(), Refused> {
         let state = self.lock();
@@ -220,6 +227,7 @@ impl Leader {
             return Ok(Outcome::plan(&[&line], vec![]));
         }
         if self.store.create(capability, &definition).await? {
+            self.let_go(capability);
             self.take_in_hand(capability);
             return Ok(Outcome::done(["written down; `prepare` checks it and installs capture"]));
         }
