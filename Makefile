@@ -5,7 +5,7 @@ LAB := target/debug/lab
 # Queries are checked against .sqlx; `make sqlx` refreshes it.
 export SQLX_OFFLINE ?= true
 
-.PHONY: help doctor deps build up down clean tour test lint fmt sqlx
+.PHONY: help doctor deps build up down clean tour test kill lint fmt sqlx
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,6 +24,9 @@ tour: build ## Watch a capability leave the monolith and come back, under load (
 
 test: build ## Run every test on real PostgreSQL and a real broker
 	$(LAB) scratch -- cargo test --workspace --no-fail-fast
+
+kill: build ## Kill whatever runs, under load, and see that nothing is lost (6 minutes)
+	$(LAB) kill $(KILL)
 
 up: build ## Start Trellis and Ficus on this machine
 	$(LAB) up

@@ -6,7 +6,7 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 
 use crate::stack::{down, logs, ps, up};
-use crate::{scratch, seed, tour};
+use crate::{kill, scratch, seed, tour};
 
 /// Runs Trellis on one machine: as ordinary processes, without Docker and without root.
 #[derive(Parser, Debug)]
@@ -20,6 +20,7 @@ Examples:
   lab ps                     # what runs, and whether it answers
   lab logs gateway | tail    # what a process wrote
   lab tour                   # a fresh stack, and the whole migration under load
+  lab kill --for 5m --seed 7 # kill whatever runs, and see that nothing is lost
   lab down                   # stop all of it
 
 `lab <command> --help` has more."
@@ -43,6 +44,8 @@ enum Command {
     Seed(seed::Arguments),
     /// Walks the migration under load, and judges it at the end
     Tour(tour::Arguments),
+    /// Kills processes at random under load, and judges what is left
+    Kill(kill::Arguments),
     /// Runs a command with servers of its own, and stops them when it ends
     Scratch(scratch::Arguments),
 }
@@ -57,6 +60,7 @@ impl Cli {
             Command::Logs(arguments) => logs::run(&arguments),
             Command::Seed(arguments) => seed::run(arguments).await,
             Command::Tour(arguments) => Box::pin(tour::run(arguments)).await,
+            Command::Kill(arguments) => Box::pin(kill::run(arguments)).await,
             Command::Scratch(arguments) => Box::pin(scratch::run(arguments)).await,
         }
     }

@@ -3,14 +3,20 @@
 //!
 //! A command begins in [`cli`], which names the module that does it. [`servers`] finds PostgreSQL and Kafka;
 //! [`scratch`] runs them for one command, [`stack`] for all of Trellis; [`seed`] fills the database.
-//! [`tour`] walks the migration under load, and [`judge`] compares what came of it with the ledger.
+//! [`tour`] walks the migration under load and [`kill`] kills processes meanwhile, both while the virtual users
+//! of [`scenario`] work; [`judge`] compares what came of it with the ledger.
 
 pub mod cli;
+mod head;
 pub mod judge;
+pub mod kill;
 pub mod print;
 mod request;
+pub mod scenario;
 pub mod scratch;
+mod screen;
 pub mod seed;
 pub mod servers;
+mod shell;
 pub mod stack;
 pub mod tour;

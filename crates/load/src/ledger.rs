@@ -1,5 +1,6 @@
 //! The record half of the truth ledger: what clients were told of their writes, kept outside the system.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, BufWriter, Write as _};
 use std::path::Path;
@@ -37,6 +38,13 @@ pub struct Record<E> {
     pub repeats: Option<usize>,
     #[serde(skip)]
     pub request: Request,
+}
+
+impl<E> Record<E> {
+    /// The record of which this repeat tells what became of it.
+    fn settles(&self) -> Option<usize> {
+        self.repeats.filter(|_| self.class != Class::Unknown)
+    }
 }
 
 impl<E: Serialize> Ledger<E> {
@@ -77,8 +85,10 @@ impl<E: Serialize> Ledger<E> {
 
     /// Numbers of the records whose writes may or may not have happened.
     pub fn unknown(&self) -> Vec<usize> {
+        let settled: HashSet<usize> = self.records.iter().filter_map(Record::settles).collect();
         let unknown = self.records.iter().filter(|record| record.class == Class::Unknown);
-        unknown.filter(|record| record.repeats.is_none()).map(|record| record.number).collect()
+        let first = unknown.filter(|record| record.repeats.is_none()).map(|record| record.number);
+        first.filter(|number| !settled.contains(number)).collect()
     }
 
     /// Hands what was put down to the operating system.
@@ -158,5 +168,6 @@ mod tests {
         assert_eq!(records[second].repeats, Some(first));
         assert_eq!(records[second].idempotency_key.as_deref(), Some("k"));
         assert_eq!(records[first].class, Class::Unknown, "nothing is ever changed");
+        assert!(ledger.unknown().is_empty(), "the repeat settled it");
     }
 }

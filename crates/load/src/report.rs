@@ -30,6 +30,8 @@ pub(crate) struct Sample {
     pub latency: Duration,
     pub service: Duration,
     pub ok: bool,
+    /// Any status below 500.
+    pub answered: bool,
 }
 
 #[derive(Debug)]
@@ -37,6 +39,7 @@ struct Cell {
     sent: u64,
     shed: u64,
     ok: u64,
+    answered: u64,
     /// Microseconds from the intended start, two significant digits (1 %).
     latency: Histogram<u32>,
     /// Microseconds from the actual start.
@@ -46,7 +49,7 @@ struct Cell {
 impl Default for Cell {
     fn default() -> Self {
         let empty = || Histogram::new(2).expect("2 is a valid number of digits");
-        Self { sent: 0, shed: 0, ok: 0, latency: empty(), service: empty() }
+        Self { sent: 0, shed: 0, ok: 0, answered: 0, latency: empty(), service: empty() }
     }
 }
 
@@ -57,7 +60,9 @@ pub struct Summary {
     pub sent: u64,
     /// Those that got the expected status.
     pub ok: u64,
-    /// Those that got another, none, or were shed.
+    /// Those that got any status below 500.
+    pub answered: u64,
+    /// Those that got another than the expected one, none, or were shed.
     pub failed: u64,
     /// Requests that were due but never left, because too many were in flight.
     pub shed: u64,
@@ -80,6 +85,7 @@ impl Report {
         let cell = self.cell(sample.route, sample.due);
         cell.sent += 1;
         cell.ok += u64::from(sample.ok);
+        cell.answered += u64::from(sample.answered);
         record(&mut cell.latency, sample.latency);
         record(&mut cell.service, sample.service);
         let quarters = self.quarters.entry(quarter(sample.due)).or_default();
@@ -116,9 +122,14 @@ impl Report {
         self.window(Duration::ZERO, Duration::MAX)
     }
 
+    /// The latest second with a request; `None` without one.
+    pub fn last_second(&self) -> Option<u64> {
+        self.seconds.last_key_value().map(|(second, _)| *second)
+    }
+
     /// Sums up each second from the first request on, seconds without one included.
     pub fn seconds(&self) -> Vec<Summary> {
-        let end = self.seconds.last_key_value().map_or(0, |(second, _)| second + 1);
+        let end = self.last_second().map_or(0, |second| second + 1);
         let second = |second| Duration::from_secs(second);
         (0..end).map(|number| self.window(second(number), second(number))).collect()
     }
@@ -158,6 +169,7 @@ impl Cell {
         self.sent += other.sent;
         self.shed += other.shed;
         self.ok += other.ok;
+        self.answered += other.answered;
         // Histograms that grow by themselves take any other in.
         self.latency.add(&other.latency).expect("a growing histogram takes any value");
         self.service.add(&other.service).expect("a growing histogram takes any value");
@@ -167,6 +179,7 @@ impl Cell {
         Summary {
             sent: self.sent,
             ok: self.ok,
+            answered: self.answered,
             failed: self.sent - self.ok + self.shed,
             shed: self.shed,
             latency: latency(&self.latency),
@@ -204,7 +217,14 @@ mod tests {
 
     fn sample(due: u64, latency: u64, ok: bool) -> Sample {
         let latency = Duration::from_millis(latency);
-        Sample { route: "a", due: Duration::from_millis(due), latency, service: latency, ok }
+        Sample {
+            route: "a",
+            due: Duration::from_millis(due),
+            latency,
+            service: latency,
+            ok,
+            answered: ok,
+        }
     }
 
     #[test]

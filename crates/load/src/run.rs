@@ -43,6 +43,11 @@ impl Load {
         Self { begun, report, stop, schedule }
     }
 
+    /// When the load began.
+    pub fn begun(&self) -> Instant {
+        self.begun
+    }
+
     /// Time since the load began, which windows of the report are named by.
     pub fn elapsed(&self) -> Duration {
         self.begun.elapsed()
@@ -108,6 +113,7 @@ impl<S: Scenario> Run<S> {
                 latency: reply.ended.saturating_duration_since(intended),
                 service: reply.ended.saturating_duration_since(reply.sent),
                 ok: reply.status == Some(expected),
+                answered: reply.status.is_some_and(|status| !status.is_server_error()),
             };
             lock(&report).count(&sample, || format!("{} answered {}", request.route, said(&reply)));
             lock(&scenario).answered(step, &reply);

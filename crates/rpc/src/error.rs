@@ -87,6 +87,16 @@ impl Error {
         }
     }
 
+    /// 500 for a write whose commit was not answered: it may have happened, so it must not be told as refused.
+    pub fn outcome_unknown() -> Self {
+        Self {
+            kind: Kind::Internal,
+            code: "outcome_unknown".into(),
+            detail: "whether it was done is not known; send it again with the same Idempotency-Key"
+                .to_owned(),
+        }
+    }
+
     /// 503 with `Ficus-Fenced`; only for a request that has done nothing.
     pub fn fenced(capability: impl Into<String>, epoch: i64) -> Self {
         Self {

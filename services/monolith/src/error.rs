@@ -23,11 +23,34 @@ pub fn refusal(error: &sqlx::Error) -> Error {
     match error {
         sqlx::Error::PoolTimedOut | sqlx::Error::Io(_) | sqlx::Error::PoolClosed => {
             tracing::warn!(%error, "database is away");
-            Error::unavailable("unavailable", "the database is away")
+            if progress::untouched() {
+                Error::unavailable("unavailable", "the database is away")
+            } else {
+                Error::outcome_unknown()
+            }
         }
         error => {
             tracing::error!(%error, "request failed");
             Error::internal()
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ficus_pg::progress;
+
+    use super::refusal;
+
+    #[tokio::test]
+    async fn a_commit_that_was_not_answered_is_not_told_as_refused() {
+        let lost = || refusal(&sqlx::Error::Io(std::io::ErrorKind::UnexpectedEof.into()));
+        let before = progress::scope(async { lost() }).await;
+        assert_eq!(before.code, "unavailable", "nothing was committed");
+        let after = progress::scope(async {
+            progress::note_commit();
+            lost()
+        });
+        assert_eq!(after.await.code, "outcome_unknown");
     }
 }

@@ -32,7 +32,11 @@ impl Error {
         tracing::error!(method, %error, "request failed");
         match error {
             sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::Io(_) => {
-                away("the database is away")
+                if progress::untouched() {
+                    away("the database is away")
+                } else {
+                    ficus_rpc::Error::outcome_unknown()
+                }
             }
             _ => ficus_rpc::Error::internal(),
         }
@@ -41,4 +45,26 @@ impl Error {
 
 fn away(detail: &str) -> ficus_rpc::Error {
     ficus_rpc::Error::unavailable("unavailable", detail)
+}
+
+#[cfg(test)]
+mod tests {
+    use ficus_pg::progress;
+
+    use super::Error;
+
+    #[tokio::test]
+    async fn a_commit_that_was_not_answered_is_not_told_as_refused() {
+        let lost = || {
+            Error::Database(sqlx::Error::Io(std::io::ErrorKind::UnexpectedEof.into()))
+                .told("a test")
+        };
+        let before = progress::scope(async { lost() }).await;
+        assert_eq!(before.code, "unavailable", "nothing was committed");
+        let after = progress::scope(async {
+            progress::note_commit();
+            lost()
+        });
+        assert_eq!(after.await.code, "outcome_unknown");
+    }
 }

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::Facts;
 use super::facts::About;
 use super::mails::{Taken, message_id};
-use crate::tour::scenario::Effect;
+use crate::scenario::Effect;
 
 /// What was found, in numbers.
 #[derive(Debug, Default, Clone, Serialize)]
@@ -22,6 +22,8 @@ pub struct Verdict {
     pub doubled: usize,
     pub out_of_order: usize,
     pub stale: usize,
+    /// Mails that a crash in the middle of sending explains the repetition of; not counted as doubled.
+    pub mails_repeated: usize,
     /// What was found, in words; the first of it.
     pub findings: Vec<String>,
 }

@@ -46,7 +46,15 @@ pub async fn stop(entry: &Entry, how: Signal, patience: Duration) -> bool {
     true
 }
 
-async fn gone(entry: &Entry, patience: Duration) -> bool {
+/// Sends a process a signal, if it still runs.
+pub fn send(entry: &Entry, what: Signal) {
+    if entry.alive() {
+        signal(Pid::from_raw(entry.pid), what);
+    }
+}
+
+/// Waits until it has ended; answers whether it did.
+pub async fn gone(entry: &Entry, patience: Duration) -> bool {
     let begun = Instant::now();
     while entry.alive() {
         if begun.elapsed() > patience {

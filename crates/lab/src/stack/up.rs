@@ -76,6 +76,20 @@ pub async fn start(root: &Root, arguments: &Arguments) -> Result<Stack> {
     Ok(stack)
 }
 
+/// Starts one again that has died, on what it had stored, without waiting until it answers.
+pub async fn again(root: &Root, name: &str, given: &Servers) -> Result<()> {
+    let program = programs::named(name)?;
+    let mut stack = Stack::of(root)?;
+    let launch = if program.is_server() {
+        let postgres = Postgres::find(given.postgres.as_deref())?;
+        let kafka = if program.name == "kafka" { Some(Kafka::find().await?) } else { None };
+        create(root, program, &postgres, kafka.as_ref()).await?
+    } else {
+        launch(root, &stack, program)
+    };
+    begin(root, &mut stack, program, &launch)
+}
+
 fn wanted(stack: &Stack, arguments: &Arguments) -> Result<Vec<&'static Program>> {
     for name in &arguments.only {
         programs::named(name)?;

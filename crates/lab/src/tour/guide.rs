@@ -10,9 +10,9 @@ use serde_json::Value;
 use super::held;
 use super::pages::{Chapter, Step};
 use super::report::{ChapterReport, Span, StepReport, Switch, Windows};
-use super::scenario;
-use super::screen::Screen;
-use super::shell::{self, Outcome};
+use crate::scenario;
+use crate::screen::Screen;
+use crate::shell::{self, Outcome};
 use crate::stack::Root;
 
 /// How much of the load before and after a step it is compared with.

@@ -10,16 +10,16 @@ use chrono::SecondsFormat;
 use clap::Args;
 use ficus_load::{Client, Ledger, Load, Options};
 use ficus_process::Clock;
-use sqlx::{Connection as _, PgConnection};
 
 use super::guide::{Guide, MONOLITH};
+use super::pages;
 use super::report::{Broke, HTML, JSON, Moment, Pauses, Requests, TourReport};
-use super::scenario::World;
-use super::screen::Screen;
-use super::{pages, people, settle};
-use crate::judge::Verdict;
+use crate::head::{commit, server_version};
 use crate::judge::facts::Before;
+use crate::judge::{Verdict, settle};
 use crate::print;
+use crate::scenario::{World, people};
+use crate::screen::Screen;
 use crate::seed::seed;
 use crate::stack::memory::Memory;
 use crate::stack::{Root, Stack, down, up};
@@ -198,7 +198,7 @@ impl Tour {
         before: Before,
     ) -> Result<Verdict> {
         settle::converge(world, client).await?;
-        settle::verdict(&self.root, stack, world, before).await
+        settle::verdict(&self.root, stack, world, before, &[]).await
     }
 
     /// Leaves the report and says what is in it.
@@ -257,20 +257,4 @@ fn rate(text: &str) -> Result<f64, String> {
     } else {
         Err("1 to 10000 make sense".to_owned())
     }
-}
-
-async fn commit(root: &Root) -> Option<String> {
-    let output = tokio::process::Command::new("git")
-        .args(["rev-parse", "HEAD"])
-        .current_dir(root.path())
-        .output()
-        .await
-        .ok()?;
-    let commit = String::from_utf8(output.stdout).ok()?.trim().to_owned();
-    (!commit.is_empty()).then_some(commit)
-}
-
-async fn server_version(stack: &Stack) -> Result<String> {
-    let mut database = PgConnection::connect(stack.database("monolith")?).await?;
-    Ok(sqlx::query_scalar("SHOW server_version").fetch_one(&mut database).await?)
 }

@@ -11,7 +11,7 @@ use super::judge;
 use crate::judge::facts::{Mail, Preference, Task};
 use crate::judge::mails::{Taken, message_id};
 use crate::judge::{Facts, Verdict};
-use crate::tour::scenario::Effect;
+use crate::scenario::Effect;
 
 /// One write of each kind, all of them done.
 struct Run {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use ficus_load::Report;
 use serde::Serialize;
 
-use crate::tour::scenario::{SIGN_UP, of_notifications};
+use crate::scenario::{SIGN_UP, of_notifications};
 
 /// One second of the load; latencies in milliseconds, from when a request was due.
 #[derive(Debug, Serialize)]

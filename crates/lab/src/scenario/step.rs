@@ -6,8 +6,18 @@ use super::Effect;
 
 /// One request under way.
 #[derive(Debug)]
-pub enum Step {
+pub struct Step {
+    /// By which session it was sent.
+    pub bearer: Option<String>,
+    pub what: What,
+}
+
+/// What was asked for.
+#[derive(Debug)]
+pub enum What {
     Write(Box<Write>),
+    /// A write of which nothing was known, once more.
+    Repeat(Box<Unsettled>),
     SignIn {
         client: usize,
     },
@@ -41,6 +51,14 @@ pub struct Write {
     pub request: Request,
     /// What must not be written meanwhile.
     pub holds: Holds,
+}
+
+/// A write that may or may not have happened.
+#[derive(Debug)]
+pub struct Unsettled {
+    /// Of its record in the ledger.
+    pub number: usize,
+    pub write: Write,
 }
 
 /// What a write keeps other writes away from.

@@ -9,7 +9,7 @@ use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 use serde_json::{Value, json};
 
-use super::super::step::{Holds, Step};
+use super::super::step::{Holds, Step, What};
 use super::super::{Client, Team, World};
 
 fn world() -> World {
@@ -34,6 +34,10 @@ fn reply(class: Class, body: &Value) -> Reply {
     }
 }
 
+fn step(what: What) -> Step {
+    Step { bearer: None, what }
+}
+
 fn ok(body: &Value) -> Reply {
     reply(Class::Acknowledged, body)
 }
@@ -42,17 +46,17 @@ fn ok(body: &Value) -> Reply {
 fn an_item_that_is_unread_again_is_stale() {
     let mut world = world();
     let inbox = ok(&json!({"notifications": [{"id": 5, "read": false}, {"id": 6, "read": true}]}));
-    world.answered(Step::Inbox { client: 0, marked: vec![6] }, &inbox);
+    world.answered(step(What::Inbox { client: 0, marked: vec![6] }), &inbox);
     assert_eq!(world.stale.len(), 0);
-    world.answered(Step::Inbox { client: 0, marked: vec![5] }, &inbox);
+    world.answered(step(What::Inbox { client: 0, marked: vec![5] }), &inbox);
     assert_eq!(world.stale, ["inbox item 5 is unread again"]);
 }
 
 #[test]
 fn a_lower_version_is_stale() {
     let mut world = world();
-    world.answered(Step::Task { version: 3 }, &ok(&json!({"version": 3})));
-    world.answered(Step::Preferences { version: 3 }, &ok(&json!({"version": 2})));
+    world.answered(step(What::Task { version: 3 }), &ok(&json!({"version": 3})));
+    world.answered(step(What::Preferences { version: 3 }), &ok(&json!({"version": 2})));
     assert_eq!(world.stale, ["preferences at version 2, 3 was acknowledged"]);
 }
 
@@ -60,14 +64,14 @@ fn a_lower_version_is_stale() {
 fn a_comment_that_is_not_listed_is_stale() {
     let mut world = world();
     let listed = ok(&json!({"comments": [{"id": 1}]}));
-    world.answered(Step::Comments { known: vec![1, 2] }, &listed);
+    world.answered(step(What::Comments { known: vec![1, 2] }), &listed);
     assert_eq!(world.stale, ["comment 2 is not listed"]);
 }
 
 #[test]
 fn an_answer_that_failed_is_not_stale() {
     let mut world = world();
-    world.answered(Step::Task { version: 3 }, &reply(Class::Unknown, &Value::Null));
+    world.answered(step(What::Task { version: 3 }), &reply(Class::Unknown, &Value::Null));
     assert_eq!(world.stale.len(), 0);
 }
 
@@ -99,4 +103,43 @@ fn an_acknowledged_write_makes_way_for_the_next() {
     }
     world.release(Holds::Nothing);
     assert_eq!(world.ledger.records().len(), 4);
+}
+
+#[test]
+fn a_write_of_which_nothing_is_known_is_repeated_until_something_is() {
+    let mut world = world();
+    let mut random = StdRng::seed_from_u64(1);
+    let first = world.prefer(&mut random).unwrap();
+    world.answered(first.step, &reply(Class::Unknown, &Value::Null));
+    let again = world.unfinished().unwrap();
+    assert_eq!(again.request.idempotency_key, first.request.idempotency_key);
+    world.answered(again.step, &reply(Class::Unknown, &Value::Null));
+    let again = world.unfinished().unwrap();
+    world.answered(again.step, &ok(&json!({"version": 1})));
+    assert!(world.unfinished().is_none());
+    assert_eq!((world.ledger.records().len(), world.ledger.unknown().len()), (2, 0));
+    assert!(world.clients.iter().all(|client| !client.preferences_held));
+}
+
+#[test]
+fn a_lost_session_is_begun_anew_before_a_write_is_repeated() {
+    let mut world = world();
+    world.clients[2].token = "lost".to_owned();
+    world.sessions.insert("lost".to_owned(), 2);
+    world.clients[3].preferences_held = true;
+    let mut random = StdRng::seed_from_u64(1);
+    let first = world.prefer(&mut random).unwrap();
+    world.answered(first.step, &reply(Class::Unknown, &Value::Null));
+    let again = world.unfinished().unwrap();
+    let mut refused = reply(Class::Refused, &Value::Null);
+    refused.status = Some(StatusCode::UNAUTHORIZED);
+    world.answered(again.step, &refused);
+    assert_eq!(world.ledger.records().len(), 1, "it settled nothing");
+
+    let sign_in = world.unfinished().unwrap();
+    assert_eq!(sign_in.request.path, "/v1/sign-in");
+    world.answered(sign_in.step, &ok(&json!({"token": "new"})));
+    let again = world.unfinished().unwrap();
+    assert_eq!(again.request.bearer.as_deref(), Some("new"));
+    assert_eq!(world.signed_in_again, 1);
 }

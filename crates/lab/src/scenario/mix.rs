@@ -6,7 +6,7 @@ use rand::Rng as _;
 use rand::rngs::StdRng;
 
 use super::World;
-use super::step::Step;
+use super::step::{Step, What};
 
 type Draw = fn(&mut World, &mut StdRng) -> Option<Planned<Step>>;
 
@@ -33,6 +33,9 @@ impl Scenario for World {
     type Step = Step;
 
     fn next(&mut self, random: &mut StdRng) -> Planned<Step> {
+        if let Some(planned) = self.again(random) {
+            return planned;
+        }
         let all: u32 = MIX.iter().map(|(share, _)| share).sum();
         let mut drawn = random.random_range(0..all);
         for (share, draw) in MIX {
@@ -50,14 +53,17 @@ impl Scenario for World {
     }
 
     fn shed(&mut self, step: Step) {
-        if let Step::Write(write) = step {
-            self.release(write.holds);
+        match step.what {
+            What::Write(write) => self.release(write.holds),
+            What::Repeat(unsettled) => self.put_back(*unsettled),
+            _ => {}
         }
     }
 }
 
 /// A request that is expected to be answered 200.
-pub fn expect_ok(request: ficus_load::Request, step: Step) -> Planned<Step> {
+pub fn expect_ok(request: ficus_load::Request, what: What) -> Planned<Step> {
+    let step = Step { bearer: request.bearer.clone(), what };
     Planned { request, expected: StatusCode::OK, step }
 }
 

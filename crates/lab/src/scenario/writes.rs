@@ -9,7 +9,7 @@ use rand::seq::IndexedRandom as _;
 use serde_json::{Value, json};
 
 use super::mix::expect_ok;
-use super::step::{Holds, Step, Write};
+use super::step::{Holds, Step, What, Write};
 use super::{Client, Effect, World};
 use crate::seed::PASSWORD;
 
@@ -27,11 +27,14 @@ impl World {
     }
 
     pub(super) fn sign_in(&mut self, random: &mut StdRng) -> Option<Planned<Step>> {
-        let client = self.somebody(random);
+        Some(self.sign_in_of(self.somebody(random)))
+    }
+
+    pub(super) fn sign_in_of(&self, client: usize) -> Planned<Step> {
         let body = json!({"email": self.clients[client].email, "password": PASSWORD});
         let request =
             request("POST /v1/sign-in", Method::POST, "/v1/sign-in".to_owned(), None, &body);
-        Some(expect_ok(request, Step::SignIn { client }))
+        expect_ok(request, What::SignIn { client })
     }
 
     pub(super) fn create_task(&mut self, random: &mut StdRng) -> Option<Planned<Step>> {
@@ -161,7 +164,7 @@ impl World {
     ) -> Planned<Step> {
         request.idempotency_key = Some(marker.clone());
         let write = Write { kind, marker, effect, request: request.clone(), holds };
-        expect_ok(request, Step::Write(Box::new(write)))
+        expect_ok(request, What::Write(Box::new(write)))
     }
 }
 

@@ -4,7 +4,7 @@ use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 use sqlx::{Connection as _, PgConnection, Row as _};
 
-use super::scenario::{Client, Team};
+use super::{Client, Team};
 use crate::request;
 use crate::seed::PASSWORD;
 use crate::stack::Stack;

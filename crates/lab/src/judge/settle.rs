@@ -1,56 +1,51 @@
 //! After the load: repeats what is unknown, waits until what is under way has arrived, and judges.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use ficus_load::{Class, Client};
+use ficus_load::{Class, Client, Scenario as _};
 
-use super::scenario::{self, Effect, World};
-use crate::judge::facts::Before;
-use crate::judge::{Facts, Verdict, judge, mails, topics};
+use super::facts::Before;
+use super::mails::Crash;
+use super::{Facts, Verdict, judge, mails, topics};
+use crate::scenario::{self, Effect, World};
 use crate::stack::{Root, Stack};
 
 /// How long mails and events may be under way after the last request.
 const PATIENCE: Duration = Duration::from_secs(30);
-const REPEATS: usize = 5;
+/// How long unknown writes are repeated.
+const CONVERGENCE: Duration = Duration::from_mins(1);
 
-/// Sends every unknown write again with its own idempotency key until something is known.
+/// Sends every unknown write again with its own idempotency key until something is known of each, or it has
+/// waited long enough.
 pub async fn converge(world: &Arc<Mutex<World>>, client: &Client) -> std::io::Result<()> {
     let lock = || world.lock().unwrap_or_else(PoisonError::into_inner);
-    let unknown = lock().ledger.unknown();
-    for number in unknown {
-        let (request, effect) = {
-            let world = lock();
-            let record = &world.ledger.records()[number];
-            (record.request.clone(), record.effect.clone())
-        };
-        let mut reply = client.send(&request).await;
-        for _ in 1..REPEATS {
-            if reply.class != Class::Unknown {
-                break;
-            }
+    let begun = Instant::now();
+    while begun.elapsed() < CONVERGENCE {
+        let Some(planned) = lock().unfinished() else { break };
+        let reply = client.send(&planned.request).await;
+        lock().answered(planned.step, &reply);
+        if reply.class == Class::Unknown {
             tokio::time::sleep(Duration::from_millis(500)).await;
-            reply = client.send(&request).await;
         }
-        let effect = effect.completed(&reply);
-        lock().ledger.append_repeat(number, effect, &reply);
     }
     lock().ledger.flush()
 }
 
-/// Judges again and again until nothing is missing any more, or it has waited long enough.
+/// Judges again and again until nothing is missing any more, or it has waited long enough; `crashes` may explain
+/// that a mail was sent twice.
 pub async fn verdict(
     root: &Root,
     stack: &Stack,
     world: &Arc<Mutex<World>>,
     before: Before,
+    crashes: &[Crash],
 ) -> Result<Verdict> {
     let lock = || world.lock().unwrap_or_else(PoisonError::into_inner);
     let begun = Instant::now();
     let mut verdict = loop {
-        let verdict = compare(root, stack, world, before).await?;
+        let verdict = compare(root, stack, world, before, crashes).await?;
         if verdict.lost == 0 || begun.elapsed() > PATIENCE {
             break verdict;
         }
@@ -81,6 +76,7 @@ async fn compare(
     stack: &Stack,
     world: &Arc<Mutex<World>>,
     before: Before,
+    crashes: &[Crash],
 ) -> Result<Verdict> {
     let lock = || world.lock().unwrap_or_else(PoisonError::into_inner);
     let (prefix, marked) = {
@@ -88,8 +84,9 @@ async fn compare(
         (scenario::marker_prefix(world.run), marked(&world))
     };
     let facts = Facts::read(stack, before, &prefix, &marked).await?;
-    let taken: HashMap<String, usize> = mails::read(&root.mail_file())?;
-    Ok(judge(&lock().ledger, &facts, &taken))
+    let mut taken = mails::read(&root.mail_file())?;
+    let mails_repeated = mails::excuse(&root.mail_file(), &mut taken, crashes)?;
+    Ok(Verdict { mails_repeated, ..judge(&lock().ledger, &facts, &taken) })
 }
 
 fn marked(world: &World) -> Vec<i64> {

@@ -9,7 +9,7 @@ use rand::rngs::StdRng;
 use rand::seq::IndexedRandom as _;
 
 use super::mix::expect_ok;
-use super::step::Step;
+use super::step::{Step, What};
 use super::{Client, World};
 
 /// Comments that one page holds with certainty.
@@ -21,14 +21,14 @@ impl World {
         let path = if random.random_bool(0.3) { "/v1/inbox?unread_only=true" } else { "/v1/inbox" };
         let marked = self.clients[client].marked.clone();
         let request = self.get(client, "GET /v1/inbox", path.to_owned());
-        Some(expect_ok(request, Step::Inbox { client, marked }))
+        Some(expect_ok(request, What::Inbox { client, marked }))
     }
 
     pub(super) fn count_unread(&mut self, random: &mut StdRng) -> Option<Planned<Step>> {
         let client = self.somebody(random);
         let path = "/v1/inbox/unread-count";
         let request = self.get(client, "GET /v1/inbox/unread-count", path.to_owned());
-        Some(expect_ok(request, Step::Plain))
+        Some(expect_ok(request, What::Plain))
     }
 
     pub(super) fn read_preferences(&mut self, random: &mut StdRng) -> Option<Planned<Step>> {
@@ -36,7 +36,7 @@ impl World {
         let version = self.clients[client].preferences_version;
         let path = "/v1/notification-preferences";
         let request = self.get(client, "GET /v1/notification-preferences", path.to_owned());
-        Some(expect_ok(request, Step::Preferences { version }))
+        Some(expect_ok(request, What::Preferences { version }))
     }
 
     pub(super) fn read_task(&mut self, random: &mut StdRng) -> Option<Planned<Step>> {
@@ -44,7 +44,7 @@ impl World {
         let task = &self.tasks[task];
         let (path, version) = (format!("/v1/tasks/{}", task.id), task.version);
         let request = self.get(client, "GET /v1/tasks/{task_id}", path);
-        Some(expect_ok(request, Step::Task { version }))
+        Some(expect_ok(request, What::Task { version }))
     }
 
     pub(super) fn list_tasks(&mut self, random: &mut StdRng) -> Option<Planned<Step>> {
@@ -53,7 +53,7 @@ impl World {
         let project = self.teams[team].projects.choose(random)?;
         let path = format!("/v1/projects/{project}/tasks?page_size=20");
         let request = self.get(client, "GET /v1/projects/{project_id}/tasks", path);
-        Some(expect_ok(request, Step::Plain))
+        Some(expect_ok(request, What::Plain))
     }
 
     pub(super) fn list_comments(&mut self, random: &mut StdRng) -> Option<Planned<Step>> {
@@ -64,21 +64,21 @@ impl World {
         let known = if task.comments.len() < PAGE / 2 { known.collect() } else { Vec::new() };
         let path = format!("/v1/tasks/{}/comments", task.id);
         let request = self.get(client, "GET /v1/tasks/{task_id}/comments", path);
-        Some(expect_ok(request, Step::Comments { known }))
+        Some(expect_ok(request, What::Comments { known }))
     }
 
     pub(super) fn list_deliveries(&mut self, random: &mut StdRng) -> Option<Planned<Step>> {
         let client = self.somebody(random);
         let path = "/v1/deliveries?page_size=20".to_owned();
         let request = self.get(client, "GET /v1/deliveries", path);
-        Some(expect_ok(request, Step::Plain))
+        Some(expect_ok(request, What::Plain))
     }
 
     /// What anybody can ask at any time.
     pub(super) fn workspaces(&mut self, random: &mut StdRng) -> Planned<Step> {
         let client = self.somebody(random);
         let request = self.get(client, "GET /v1/workspaces", "/v1/workspaces".to_owned());
-        expect_ok(request, Step::Plain)
+        expect_ok(request, What::Plain)
     }
 
     pub(super) fn somebody(&self, random: &mut StdRng) -> usize {

@@ -1,11 +1,14 @@
-//! What the tour's virtual users do: a mix of requests, chosen by a seeded generator.
+//! What virtual users do: a mix of requests, chosen by a seeded generator.
 //!
-//! [`mix`] draws what is next, [`writes`] and [`reads`] make the requests, [`world`] remembers what the users
-//! know, [`effect`] is what the ledger keeps of a write.
+//! [`people`] signs them in; [`mix`] draws what is next, [`writes`] and [`reads`] make the requests, [`again`]
+//! those that a crash makes necessary; [`world`] remembers what the users know, [`effect`] is what the ledger
+//! keeps of a write.
 
+mod again;
 mod answers;
 pub mod effect;
 mod mix;
+pub mod people;
 mod reads;
 mod step;
 mod world;

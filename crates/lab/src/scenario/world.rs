@@ -1,10 +1,11 @@
 //! What the virtual users know: each other, their tasks, and what was acknowledged to them.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 
 use ficus_load::Ledger;
 
 use super::Effect;
+use super::step::Unsettled;
 
 /// Everything that a scenario remembers.
 pub struct World {
@@ -16,6 +17,14 @@ pub struct World {
     pub ledger: Ledger<Effect>,
     /// Answers that lacked what had been acknowledged before.
     pub stale: Vec<String>,
+    /// Sessions that were lost and begun anew.
+    pub signed_in_again: usize,
+    /// By token, those that have ended too: numbers of clients.
+    pub(super) sessions: HashMap<String, usize>,
+    /// Clients whose session was not known any more.
+    pub(super) signed_out: BTreeSet<usize>,
+    /// In the order in which they are repeated.
+    pub(super) unsettled: VecDeque<Unsettled>,
     pub(super) counter: u64,
 }
 
@@ -64,7 +73,21 @@ pub struct Task {
 impl World {
     /// A world before the first request.
     pub fn new(run: u64, clients: Vec<Client>, teams: Vec<Team>, ledger: Ledger<Effect>) -> Self {
-        Self { run, clients, teams, tasks: Vec::new(), ledger, stale: Vec::new(), counter: 0 }
+        let sessions = clients.iter().enumerate();
+        let sessions = sessions.map(|(number, client)| (client.token.clone(), number)).collect();
+        Self {
+            run,
+            clients,
+            teams,
+            tasks: Vec::new(),
+            ledger,
+            stale: Vec::new(),
+            signed_in_again: 0,
+            sessions,
+            signed_out: BTreeSet::new(),
+            unsettled: VecDeque::new(),
+            counter: 0,
+        }
     }
 
     /// Text that no other write leaves.

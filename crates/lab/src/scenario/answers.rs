@@ -1,9 +1,10 @@
 //! What the virtual users learn from answers, and where an answer lacks what they knew.
 
 use ficus_load::{Class, Reply};
+use http::StatusCode;
 use serde_json::Value;
 
-use super::step::{Holds, Step, Write};
+use super::step::{Holds, Step, Unsettled, What, Write};
 use super::world::Task;
 use super::{Client, Effect, World};
 
@@ -15,15 +16,19 @@ const CLIENTS_KEPT: usize = 160;
 impl World {
     pub(super) fn take(&mut self, step: Step, reply: &Reply) {
         let answer = || -> Value { serde_json::from_slice(&reply.body).unwrap_or_default() };
-        match step {
-            Step::Write(write) => self.take_write(*write, reply),
+        if let (Some(bearer), Some(StatusCode::UNAUTHORIZED)) = (&step.bearer, reply.status) {
+            self.lose_session(bearer);
+        }
+        match step.what {
+            What::Write(write) => self.take_write(*write, reply),
+            What::Repeat(unsettled) => self.take_repeat(*unsettled, reply),
             _ if reply.class != Class::Acknowledged => {}
-            Step::SignIn { client } => self.take_token(client, &answer()),
-            Step::Inbox { client, marked } => self.take_inbox(client, &marked, &answer()),
-            Step::Task { version } => self.check_version("task", version, &answer()),
-            Step::Preferences { version } => self.check_version("preferences", version, &answer()),
-            Step::Comments { known } => self.check_comments(&known, &answer()),
-            Step::Plain => {}
+            What::SignIn { client } => self.take_token(client, &answer()),
+            What::Inbox { client, marked } => self.take_inbox(client, &marked, &answer()),
+            What::Task { version } => self.check_version("task", version, &answer()),
+            What::Preferences { version } => self.check_version("preferences", version, &answer()),
+            What::Comments { known } => self.check_comments(&known, &answer()),
+            What::Plain => {}
         }
     }
 
@@ -41,15 +46,33 @@ impl World {
 
     /// A write of which nothing is known keeps what it holds: it may still happen.
     fn take_write(&mut self, write: Write, reply: &Reply) {
-        let Write { kind, marker, effect, request, holds } = write;
-        let effect = effect.completed(reply);
+        let effect = self.settle(&write, reply);
+        let (kind, marker, request) = (write.kind, write.marker.clone(), write.request.clone());
+        let number = self.ledger.append(kind, marker, effect, request, reply);
+        if reply.class == Class::Unknown {
+            self.put_back(Unsettled { number, write });
+        }
+    }
+
+    /// A repeat is put down when it settles the matter, which a lost session does not.
+    fn take_repeat(&mut self, unsettled: Unsettled, reply: &Reply) {
+        if reply.class == Class::Unknown || reply.status == Some(StatusCode::UNAUTHORIZED) {
+            return self.put_back(unsettled);
+        }
+        let effect = self.settle(&unsettled.write, reply);
+        self.ledger.append_repeat(unsettled.number, effect, reply);
+    }
+
+    /// Learns from an answer, and lets go what the write held once it is known what became of it.
+    fn settle(&mut self, write: &Write, reply: &Reply) -> Effect {
+        let effect = write.effect.clone().completed(reply);
         if reply.class == Class::Acknowledged {
-            self.learn(&effect, holds, reply, &request.path);
+            self.learn(&effect, write.holds, reply, &write.request.path);
         }
         if reply.class != Class::Unknown {
-            self.release(holds);
+            self.release(write.holds);
         }
-        self.ledger.append(kind, marker, effect, request, reply);
+        effect
     }
 
     fn learn(&mut self, effect: &Effect, holds: Holds, reply: &Reply, path: &str) {
@@ -85,6 +108,7 @@ impl World {
     fn welcome(&mut self, user_id: i64, email: &str, answer: &Value) {
         let token = answer["token"].as_str().unwrap_or_default().to_owned();
         if self.clients.len() < CLIENTS_KEPT {
+            self.sessions.insert(token.clone(), self.clients.len());
             self.clients.push(Client::new(user_id, email.to_owned(), token, None, true));
         }
     }
@@ -103,6 +127,8 @@ impl World {
     fn take_token(&mut self, client: usize, answer: &Value) {
         if let Some(token) = answer["token"].as_str() {
             token.clone_into(&mut self.clients[client].token);
+            self.sessions.insert(token.to_owned(), client);
+            self.signed_out.remove(&client);
         }
     }
 

@@ -1,0 +1,231 @@
+//! The whole run, from a fresh stack to the verdict.
+
+use std::fs;
+use std::process::ExitCode;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail};
+use chrono::SecondsFormat;
+use clap::{Args, ValueEnum as _};
+use ficus_load::{Client, Ledger, Load, Options};
+use ficus_process::Clock;
+use rand::SeedableRng as _;
+use rand::rngs::StdRng;
+use tokio_util::sync::CancellationToken;
+
+use super::backlog::Backlog;
+use super::blow::{Blow, Victim};
+use super::moves;
+use super::report::{BlowReport, KillReport, Requests, Struck};
+use super::strike::{Executioner, normal_again};
+use crate::head::{commit, server_version};
+use crate::judge::facts::Before;
+use crate::judge::mails::Crash;
+use crate::judge::settle;
+use crate::print;
+use crate::scenario::{World, people};
+use crate::screen::Screen;
+use crate::seed::seed;
+use crate::stack::{Root, Stack, down, programs, up};
+
+/// What `lab kill` is told.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+A stack of this clone that is up is stopped and removed first. Each victim is started again a second after its
+death, and the next blow falls when all is normal again. Notifications move there and back all the while.
+
+Exit status: 0 only if nothing was lost, doubled, out of order or stale, and nothing died by itself.
+
+Examples:
+  lab kill
+  lab kill --for 5m --seed 7
+  lab kill --kills 60
+  lab kill --victims kafka,postgres-services --kills 10
+  lab kill --json > kill.json")]
+pub struct Arguments {
+    /// How long blows fall, as 90s or 5m
+    #[arg(long = "for", default_value = "5m", value_name = "TIME", value_parser = time)]
+    length: Duration,
+    /// Ends after so many blows, however long that takes
+    #[arg(long, conflicts_with = "length", value_name = "N")]
+    kills: Option<usize>,
+    /// The same seed gives the same blows and the same requests
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Requests a second; about 36 of 100 are writes
+    #[arg(long, default_value_t = 200.0)]
+    rate: f64,
+    /// Rows of notifications that are there before
+    #[arg(long, default_value_t = 20_000, value_parser = clap::value_parser!(i64).range(1_000..))]
+    rows: i64,
+    /// Only these are struck
+    #[arg(long, value_delimiter = ',', value_name = "NAME")]
+    victims: Vec<Victim>,
+    /// Prints the report as JSON; what a person reads goes to standard error
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    servers: up::Servers,
+}
+
+const GATEWAY: &str = "http://127.0.0.1:8200";
+/// A frozen process keeps its callers waiting: ten seconds of the usual rate, and as much again.
+const IN_FLIGHT: u32 = 4_000;
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Exit code 1 if anything was lost, doubled, out of order or stale, or it broke.
+pub async fn run(arguments: Arguments) -> Result<ExitCode> {
+    let root = Root::find()?;
+    let screen = Screen::new(arguments.json);
+    let report = KillReport {
+        schema: 1,
+        commit: commit(&root).await,
+        seed: arguments.seed,
+        started_at: Clock::system().now().to_rfc3339_opts(SecondsFormat::Millis, true),
+        broker: "kafka",
+        ..KillReport::default()
+    };
+    let mut run = Run { root, arguments, screen, report };
+    if let Err(error) = run.whole().await {
+        run.report.broke = Some(format!("{error:#}"));
+    }
+    run.report.sum_up();
+    if run.arguments.json {
+        print::line(serde_json::to_string(&run.report)?)?;
+    }
+    let findings = run.report.verdict.iter().flat_map(|verdict| &verdict.findings);
+    for finding in findings.take(20) {
+        run.screen.say(&format!("  {finding}"));
+    }
+    run.screen.say(&format!("\n{}", run.report.text()));
+    run.screen.say("Everything still runs; `make down` stops it.");
+    Ok(if run.report.clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+struct Run {
+    root: Root,
+    arguments: Arguments,
+    screen: Screen,
+    report: KillReport,
+}
+
+impl Run {
+    async fn whole(&mut self) -> Result<()> {
+        let stack = self.fresh().await?;
+        self.report.postgres = server_version(&stack).await.ok();
+        let before = Before::read(&stack).await?;
+        let (clients, teams) = people::sign_in(&stack, GATEWAY).await?;
+        let ledger = Ledger::create(&self.root.folder().join("kill-ledger.jsonl"))
+            .context("failed to open the ledger")?;
+        let Arguments { seed, rate, .. } = self.arguments;
+        let world = Arc::new(Mutex::new(World::new(seed, clients, teams, ledger)));
+        let client = Client::new(GATEWAY, PATIENCE);
+        let options = Options { rate, in_flight: IN_FLIGHT, seed };
+        let load = Load::start(client.clone(), world.clone(), options);
+        self.screen.say(&format!("{rate} requests/s from now on. Notifications are made ready."));
+        moves::prepare(&self.root).await.context("failed to make notifications ready")?;
+        let backlog = Backlog::watch(&stack, load.begun())?;
+
+        let stop = CancellationToken::new();
+        let moving = tokio::spawn(moves::there_and_back(self.root.clone(), stop.clone()));
+        let (struck, outcome) = self.strike(&load, &backlog).await;
+        stop.cancel();
+        moving.await.context("the moves have ended")?;
+        self.report.seconds = load.elapsed().as_secs_f64();
+        let counted = load.stop().await;
+        let total = counted.total();
+        self.report.requests =
+            Requests { sent: total.sent, answered: total.answered, shed: total.shed };
+        let blows = struck.iter().map(|struck| {
+            let never = Duration::from_secs(total.sent);
+            let requests = normal_again(&counted, struck.back).unwrap_or(never);
+            let asynchronous = backlog.caught_up_since(struck.answers).unwrap_or(never);
+            BlowReport::new(struck, requests, asynchronous)
+        });
+        self.report.blows = blows.collect();
+        outcome?;
+
+        self.screen
+            .say("\nNo more blows. Waiting for mails and events, then comparing with the ledger.");
+        let owner = moves::rest_at_service(&self.root).await?;
+        self.report.switches = owner.switches;
+        settle::converge(&world, &client).await?;
+        let crashes: Vec<Crash> = struck.iter().map(|struck| struck.crash).collect();
+        let verdict = settle::verdict(&self.root, &stack, &world, before, &crashes).await?;
+        self.report.verdict = Some(verdict);
+        let world = world.lock().unwrap_or_else(PoisonError::into_inner);
+        self.report.signed_in_again = world.signed_in_again;
+        Ok(())
+    }
+
+    async fn fresh(&self) -> Result<Stack> {
+        let stopped = down::stop(&self.root).await?;
+        if stopped > 0 {
+            self.screen
+                .say(&format!("An earlier stack was stopped and removed ({stopped} processes)."));
+        }
+        if self.root.logs().exists() {
+            fs::remove_dir_all(self.root.logs())?;
+        }
+        self.screen.say("Starting everything, and writing a company's history.");
+        let wanted = up::Arguments { only: Vec::new(), servers: self.arguments.servers.clone() };
+        let stack = up::start(&self.root, &wanted).await?;
+        seed(stack.database("monolith")?, self.arguments.rows, self.arguments.seed).await?;
+        Ok(stack)
+    }
+
+    /// Strikes until it has been long enough; what was struck is answered also where it broke.
+    async fn strike(&mut self, load: &Load, backlog: &Backlog) -> (Vec<Struck>, Result<()>) {
+        let Arguments { seed, length, kills, victims, servers, .. } = &self.arguments;
+        let victims = if victims.is_empty() { Victim::value_variants() } else { victims };
+        // Not the generator of the requests, which would repeat its numbers.
+        let mut random = StdRng::seed_from_u64(seed.wrapping_add(1 << 32));
+        let executioner = Executioner { root: &self.root, servers, load, backlog };
+        let begun = Instant::now();
+        let mut struck = Vec::new();
+        while kills.map_or(begun.elapsed() < *length, |kills| struck.len() < kills) {
+            let blow = Blow::draw(&mut random, victims);
+            tokio::time::sleep(blow.after).await;
+            let outcome = tokio::select! {
+                outcome = executioner.strike(&blow) => outcome,
+                _ = tokio::signal::ctrl_c() => Err(anyhow::anyhow!("it was interrupted")),
+            };
+            match outcome {
+                Ok(one) => {
+                    let took = load.elapsed().saturating_sub(one.back).as_secs_f64();
+                    let number = struck.len() + 1;
+                    self.screen
+                        .say(&format!("  {number}. {}; normal within {took:.1} s", blow.text()));
+                    struck.push(one);
+                }
+                Err(error) => return (struck, Err(error)),
+            }
+            if let Err(error) = self.all_live() {
+                return (struck, Err(error));
+            }
+        }
+        (struck, Ok(()))
+    }
+
+    /// Nobody dies who was not struck.
+    fn all_live(&self) -> Result<()> {
+        let stack = Stack::of(&self.root)?;
+        for program in &programs::PROGRAMS {
+            if stack.named(program.name).is_ok_and(|entry| !entry.alive()) {
+                bail!("{} ended without being struck; its log is in .ficus/log", program.name);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn time(text: &str) -> Result<Duration, String> {
+    let number = |text: &str| text.parse::<u64>().ok().filter(|number| *number > 0);
+    let seconds = match (text.strip_suffix('s'), text.strip_suffix('m')) {
+        (Some(seconds), _) => number(seconds),
+        (_, Some(minutes)) => number(minutes).map(|minutes| minutes * 60),
+        _ => None,
+    };
+    seconds.map(Duration::from_secs).ok_or_else(|| "write it as 90s or 5m".to_owned())
+}

@@ -1,0 +1,92 @@
+//! Carries a blow out, and waits until all is normal again.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, ensure};
+use ficus_load::{Load, Report};
+use ficus_process::Clock;
+use nix::sys::signal::Signal;
+
+use super::backlog::Backlog;
+use super::blow::{Blow, How};
+use super::report::Struck;
+use crate::judge::mails::Crash;
+use crate::stack::{Root, Stack, health, process, up};
+
+/// Between death and the next start.
+const DEATH: Duration = Duration::from_secs(1);
+/// How long a victim may take until all is normal again before the run gives up on it.
+const PATIENCE: Duration = Duration::from_mins(1);
+const LOOK: Duration = Duration::from_millis(100);
+
+/// Who strikes.
+pub struct Executioner<'a> {
+    pub root: &'a Root,
+    pub servers: &'a up::Servers,
+    pub load: &'a Load,
+    pub backlog: &'a Backlog,
+}
+
+impl Executioner<'_> {
+    /// Strikes once and waits; an error if all does not become normal.
+    pub async fn strike(&self, blow: &Blow) -> Result<Struck> {
+        let (name, from) = (blow.victim.name(), Clock::system().now());
+        let at = self.load.elapsed();
+        let stack = Stack::of(self.root)?;
+        let entry = stack.named(name)?;
+        match blow.how {
+            How::Kill => {
+                let signal =
+                    if blow.victim.is_postgres() { Signal::SIGQUIT } else { Signal::SIGKILL };
+                process::send(entry, signal);
+                ensure!(process::gone(entry, PATIENCE).await, "{name} does not die");
+                tokio::time::sleep(DEATH).await;
+                up::again(self.root, name, self.servers).await?;
+            }
+            How::Freeze(length) => {
+                process::send(entry, Signal::SIGSTOP);
+                tokio::time::sleep(length).await;
+                process::send(entry, Signal::SIGCONT);
+            }
+        }
+        let back = self.load.elapsed();
+        health::wait(Stack::of(self.root)?.named(name)?).await?;
+        let (until, answers) = (Clock::system().now(), self.load.elapsed());
+        self.normal(back, answers).await.with_context(|| format!("after this: {}", blow.text()))?;
+        Ok(Struck { blow: *blow, at, back, answers, crash: Crash { from, until } })
+    }
+
+    /// `back` is when the victim was started, `answers` when it was seen to answer.
+    async fn normal(&self, back: Duration, answers: Duration) -> Result<()> {
+        let begun = Instant::now();
+        loop {
+            let requests = self.load.with_report(|report| normal_again(report, back));
+            // Of the present second not everything has been answered.
+            let second = Duration::from_secs(1);
+            let seen = requests.is_some_and(|at| at + second * 2 < self.load.elapsed());
+            if seen && self.backlog.caught_up_since(answers).is_some() {
+                return Ok(());
+            }
+            ensure!(
+                begun.elapsed() < PATIENCE,
+                "not normal again within {} s: requests {}, asynchronous work {}",
+                PATIENCE.as_secs(),
+                if seen { "are answered" } else { "are not answered" },
+                self.backlog.text()
+            );
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+}
+
+/// When the first whole second begins, from `back` on, in which at least 99 of 100 requests were answered with a
+/// status below 500.
+pub fn normal_again(report: &Report, back: Duration) -> Option<Duration> {
+    let first = back.as_secs() + u64::from(back.subsec_nanos() > 0);
+    let last = report.last_second()?;
+    (first..=last).map(Duration::from_secs).find(|second| {
+        let window = report.window(*second, *second);
+        let due = window.sent + window.shed;
+        due > 0 && window.answered * 100 >= due * 99
+    })
+}
