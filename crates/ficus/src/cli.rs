@@ -52,8 +52,12 @@ A whole move:
   ficus move notifications status --watch
   ficus move notifications vdiff
   ficus move notifications switch-traffic
-  ficus move notifications reverse-traffic     # and back, at any time before complete
+  ficus move notifications vdiff               # before each of the following too
   ficus move notifications complete --soak 24h
+
+Back, at any time before complete:
+  ficus move notifications vdiff
+  ficus move notifications reverse-traffic
 
 Every move there is:
   ficus move list

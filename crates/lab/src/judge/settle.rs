@@ -13,7 +13,7 @@ use crate::scenario::{self, Effect, World};
 use crate::stack::{Root, Stack};
 
 /// How long mails and events may be under way after the last request.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// How long unknown writes are repeated.
 const CONVERGENCE: Duration = Duration::from_mins(1);
 
@@ -26,8 +26,8 @@ pub async fn converge(world: &Arc<Mutex<World>>, client: &Client) -> std::io::Re
         let Some(planned) = lock().unfinished() else { break };
         let reply = client.send(&planned.request).await;
         lock().answered(planned.step, &reply);
-        if reply.class == Class::Unknown {
-            tokio::time::sleep(Duration::from_millis(500)).await;
+        if reply.class != Class::Acknowledged {
+            tokio::time::sleep(Duration::from_millis(200)).await;
         }
     }
     lock().ledger.flush()
@@ -60,6 +60,7 @@ pub async fn verdict(
     for finding in published.skipped {
         verdict.note(format!("lost: {finding}"));
     }
+    verdict.dead_letters = published.dead.len();
     for finding in published.dead {
         verdict.note(format!("dead letter: {finding}"));
     }

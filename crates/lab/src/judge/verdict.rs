@@ -24,6 +24,8 @@ pub struct Verdict {
     pub stale: usize,
     /// Mails that a crash in the middle of sending explains the repetition of; not counted as doubled.
     pub mails_repeated: usize,
+    /// Events that could not be applied.
+    pub dead_letters: usize,
     /// What was found, in words; the first of it.
     pub findings: Vec<String>,
 }
@@ -33,7 +35,7 @@ const FINDINGS_KEPT: usize = 100;
 impl Verdict {
     /// Whether nothing was found.
     pub fn clean(&self) -> bool {
-        self.lost + self.doubled + self.out_of_order + self.stale == 0
+        self.lost + self.doubled + self.out_of_order + self.stale + self.dead_letters == 0
             && self.unknown == self.unknown_converged
     }
 

@@ -62,11 +62,10 @@ impl Backlog {
         Ok(Self { samples, watching })
     }
 
-    /// When nothing was behind any more, first from `back` on.
-    pub fn caught_up_since(&self, back: Duration) -> Option<Duration> {
+    /// When nothing was behind any more, with the victim answering since `answers`; `None` if that is not known yet.
+    pub fn caught_up_since(&self, answers: Duration) -> Option<Duration> {
         let samples = self.samples.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut later = samples.iter().filter(|sample| sample.at >= back);
-        later.find(|sample| sample.behind.is_some_and(|age| age <= BEHIND)).map(|sample| sample.at)
+        caught_up(samples.iter().filter(|sample| sample.at >= answers), answers)
     }
 
     /// The last sample, for a person.
@@ -77,6 +76,23 @@ impl Backlog {
             _ => "cannot be read".to_owned(),
         }
     }
+}
+
+/// What a death has left undone is behind only when it has become old enough.
+fn caught_up<'a>(samples: impl Iterator<Item = &'a Sample>, answers: Duration) -> Option<Duration> {
+    let known = answers + Duration::from_secs_f64(BEHIND);
+    let mut since = Some(answers);
+    for sample in samples {
+        if sample.behind.is_none_or(|age| age > BEHIND) {
+            since = None;
+        } else {
+            let at = *since.get_or_insert(sample.at);
+            if sample.at >= known {
+                return Some(at);
+            }
+        }
+    }
+    None
 }
 
 impl Drop for Backlog {
@@ -186,5 +202,28 @@ impl Watcher {
         for line in [&mut self.monolith, &mut self.service, &mut self.control] {
             line.open = None;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{Sample, caught_up};
+
+    fn found(behind: &[f64]) -> Option<u64> {
+        let samples: Vec<_> = (10..)
+            .zip(behind)
+            .map(|(second, age)| Sample { at: Duration::from_secs(second), behind: Some(*age) })
+            .collect();
+        caught_up(samples.iter(), Duration::from_secs(10)).map(|at| at.as_secs())
+    }
+
+    #[test]
+    fn work_that_was_left_undone_is_seen_when_it_has_become_old() {
+        assert_eq!(found(&[0.1, 0.1, 0.1]), Some(10), "nothing was");
+        assert_eq!(found(&[1.0, 2.0, 3.0, 4.0, 0.1]), Some(14));
+        assert_eq!(found(&[3.0, 0.1, 0.1]), Some(11));
+        assert_eq!(found(&[0.1, 0.1]), None, "too early to know");
     }
 }

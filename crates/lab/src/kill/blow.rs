@@ -63,6 +63,18 @@ impl Victim {
         matches!(self, Self::PostgresMonolith | Self::PostgresServices)
     }
 
+    /// Whether it sends, takes or records mails.
+    pub const fn mails(self) -> bool {
+        matches!(
+            self,
+            Self::Monolith
+                | Self::Notifications
+                | Self::PostgresMonolith
+                | Self::PostgresServices
+                | Self::Sandbox
+        )
+    }
+
     /// Whether it leads anything by a lease, which it loses while it is frozen.
     const fn leads(self) -> bool {
         matches!(self, Self::Monolith | Self::Notifications | Self::Controller1 | Self::Controller2)

@@ -21,6 +21,8 @@ const INSISTENCE: Duration = Duration::from_mins(2);
 #[derive(Debug, Clone, Copy)]
 pub struct Owner {
     pub is_service: bool,
+    /// No switch is under way.
+    pub rests: bool,
     pub switches: i64,
 }
 
@@ -57,15 +59,22 @@ pub async fn rest_at_service(root: &Root) -> Result<Owner> {
     loop {
         let found = owner(root).await;
         match found {
-            Ok(owner) if owner.is_service => return Ok(owner),
+            Ok(owner) if owner.is_service && owner.rests => return Ok(owner),
             _ if begun.elapsed() > INSISTENCE => {
                 bail!("the service does not become the owner: {found:?}")
             }
-            Ok(owner) => drop(tokio::time::timeout(COMMAND, change(root, owner)).await),
-            Err(_) => {}
+            Ok(owner) if !owner.is_service => {
+                drop(tokio::time::timeout(COMMAND, change(root, owner)).await);
+            }
+            _ => {}
         }
         tokio::time::sleep(REST).await;
     }
+}
+
+/// Compares both sides whole, and fails where they differ.
+pub async fn equal(root: &Root) -> Result<()> {
+    insist(root, ".ficus/bin/ficus move notifications vdiff").await
 }
 
 async fn change(root: &Root, owner: Owner) -> Result<()> {
@@ -80,10 +89,9 @@ async fn change(root: &Root, owner: Owner) -> Result<()> {
 pub async fn owner(root: &Root) -> Result<Owner> {
     let stack = Stack::of(root)?;
     let mut control = PgConnection::connect(stack.database("control")?).await?;
-    let statement =
-        "SELECT owner = 'service', epoch - 1 FROM move WHERE capability = 'notifications'";
-    let (is_service, switches) = sqlx::query_as(statement).fetch_one(&mut control).await?;
-    Ok(Owner { is_service, switches })
+    let statement = "SELECT owner = 'service', step IS NULL, epoch - 1 FROM move WHERE capability = 'notifications'";
+    let (is_service, rests, switches) = sqlx::query_as(statement).fetch_one(&mut control).await?;
+    Ok(Owner { is_service, rests, switches })
 }
 
 async fn insist(root: &Root, block: &str) -> Result<()> {

@@ -28,6 +28,7 @@ use crate::scenario::{World, people};
 use crate::screen::Screen;
 use crate::seed::seed;
 use crate::stack::{Root, Stack, down, programs, up};
+use crate::tour;
 
 /// What `lab kill` is told.
 #[derive(Args, Debug)]
@@ -54,7 +55,7 @@ pub struct Arguments {
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Requests a second; about 36 of 100 are writes
-    #[arg(long, default_value_t = 200.0)]
+    #[arg(long, default_value_t = 200.0, value_parser = tour::rate)]
     rate: f64,
     /// Rows of notifications that are there before
     #[arg(long, default_value_t = 20_000, value_parser = clap::value_parser!(i64).range(1_000..))]
@@ -151,7 +152,9 @@ impl Run {
         let owner = moves::rest_at_service(&self.root).await?;
         self.report.switches = owner.switches;
         settle::converge(&world, &client).await?;
-        let crashes: Vec<Crash> = struck.iter().map(|struck| struck.crash).collect();
+        moves::equal(&self.root).await.context("both sides are not equal at rest")?;
+        let mailing = struck.iter().filter(|struck| struck.blow.victim.mails());
+        let crashes: Vec<Crash> = mailing.map(|struck| struck.crash).collect();
         let verdict = settle::verdict(&self.root, &stack, &world, before, &crashes).await?;
         self.report.verdict = Some(verdict);
         let world = world.lock().unwrap_or_else(PoisonError::into_inner);
@@ -179,13 +182,19 @@ impl Run {
     async fn strike(&mut self, load: &Load, backlog: &Backlog) -> (Vec<Struck>, Result<()>) {
         let Arguments { seed, length, kills, victims, servers, .. } = &self.arguments;
         let victims = if victims.is_empty() { Victim::value_variants() } else { victims };
+        // A broker that was there before is somebody else's.
+        let own = |victim: &&Victim| servers.kafka.is_none() || **victim != Victim::Kafka;
+        let victims: Vec<Victim> = victims.iter().filter(own).copied().collect();
+        if victims.is_empty() {
+            return (Vec::new(), Err(anyhow::anyhow!("a broker given with --kafka is not killed")));
+        }
         // Not the generator of the requests, which would repeat its numbers.
         let mut random = StdRng::seed_from_u64(seed.wrapping_add(1 << 32));
         let executioner = Executioner { root: &self.root, servers, load, backlog };
         let begun = Instant::now();
         let mut struck = Vec::new();
         while kills.map_or(begun.elapsed() < *length, |kills| struck.len() < kills) {
-            let blow = Blow::draw(&mut random, victims);
+            let blow = Blow::draw(&mut random, &victims);
             tokio::time::sleep(blow.after).await;
             let outcome = tokio::select! {
                 outcome = executioner.strike(&blow) => outcome,

@@ -34,6 +34,7 @@ impl Executioner<'_> {
         let at = self.load.elapsed();
         let stack = Stack::of(self.root)?;
         let entry = stack.named(name)?;
+        ensure!(entry.alive(), "{name} ended without being struck; its log is in .ficus/log");
         match blow.how {
             How::Kill => {
                 let signal =

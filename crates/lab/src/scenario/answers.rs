@@ -54,9 +54,12 @@ impl World {
         }
     }
 
-    /// A repeat is put down when it settles the matter, which a lost session does not.
+    /// A repeat is put down when it settles the matter. A lost session does not, nor does a 503, which speaks of
+    /// the repeat alone.
     fn take_repeat(&mut self, unsettled: Unsettled, reply: &Reply) {
-        if reply.class == Class::Unknown || reply.status == Some(StatusCode::UNAUTHORIZED) {
+        let of_the_repeat = [StatusCode::UNAUTHORIZED, StatusCode::SERVICE_UNAVAILABLE];
+        let open = reply.status.is_none_or(|status| of_the_repeat.contains(&status));
+        if open || reply.class == Class::Unknown {
             return self.put_back(unsettled);
         }
         let effect = self.settle(&unsettled.write, reply);

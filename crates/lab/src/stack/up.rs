@@ -21,8 +21,9 @@ use crate::servers::{Kafka, Launch, Postgres, ports};
 Processes, in the order in which they start:
   postgres-monolith, postgres-services, kafka      the servers
   sandbox                                          stands in for the mail server
-  monolith, gateway, notifications                 Trellis, and what is in front of it
+  monolith                                         Trellis
   controller-1, controller-2                       command a move, one leading
+  gateway, notifications                           in front of it, and what has left it
 They run on after `lab up` has ended, on fixed ports of 127.0.0.1; .ficus/stack.json has pids and ports.
 
 Examples:

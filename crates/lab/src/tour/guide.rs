@@ -89,7 +89,8 @@ impl Guide {
     /// Prints the commands and waits; answers whether they were run by hand.
     async fn ask(&self, step: &Step) -> Result<bool> {
         for line in step.blocks.iter().flat_map(|block| block.lines()) {
-            self.screen.say(&format!("      {line}"));
+            // From the first column, so that it can be pasted whole.
+            self.screen.say(line);
         }
         let question = "      Enter: do it; s and Enter: it was done by hand";
         Ok(self.screen.enter(question).await? == "s")

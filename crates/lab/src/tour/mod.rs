@@ -9,4 +9,5 @@ pub mod pages;
 mod report;
 mod run;
 
+pub(crate) use run::rate;
 pub use run::{Arguments, run};

@@ -250,7 +250,8 @@ fn a_second(writes: usize, length: Duration) -> f64 {
     writes as f64 / length.as_secs_f64()
 }
 
-fn rate(text: &str) -> Result<f64, String> {
+/// Requests a second.
+pub(crate) fn rate(text: &str) -> Result<f64, String> {
     let rate: f64 = text.parse().map_err(|_| "it is no number".to_owned())?;
     if (1.0..=10_000.0).contains(&rate) {
         Ok(rate)

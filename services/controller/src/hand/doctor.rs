@@ -89,7 +89,11 @@ fn contradiction(facts: &Facts) -> Option<String> {
 
 fn broken_stream(facts: &Facts) -> Option<String> {
     match facts.stream {
-        Stream::NeedsRebase | Stream::Error | Stream::Irreversible => Some(format!(
+        Stream::NeedsRebase => Some(format!(
+            "the stream needs a re-base: {}; while the monolith owns, cancel it and create it anew",
+            facts.stream_error
+        )),
+        Stream::Error | Stream::Irreversible => Some(format!(
             "the stream is in {}: {}; mend it, then start",
             facts.stream.as_str(),
             facts.stream_error

@@ -132,6 +132,9 @@ fn a_lost_session_is_begun_anew_before_a_write_is_repeated() {
     world.answered(first.step, &reply(Class::Unknown, &Value::Null));
     let again = world.unfinished().unwrap();
     let mut refused = reply(Class::Refused, &Value::Null);
+    refused.status = Some(StatusCode::SERVICE_UNAVAILABLE);
+    world.answered(again.step, &refused);
+    let again = world.unfinished().unwrap();
     refused.status = Some(StatusCode::UNAUTHORIZED);
     world.answered(again.step, &refused);
     assert_eq!(world.ledger.records().len(), 1, "it settled nothing");
