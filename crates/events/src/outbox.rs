@@ -1,7 +1,7 @@
 //! The writer's end.
 
-use ficus_process::trace;
-use sqlx::PgConnection;
+use ficus_process::{failpoint, fault, trace};
+use sqlx::{Connection as _, PgConnection};
 use tracing::Instrument as _;
 
 /// An event to publish, once the transaction that appends it commits.
@@ -31,7 +31,15 @@ pub async fn append(conn: &mut PgConnection, event: &NewEvent<'_>) -> sqlx::Resu
         messaging.system = "kafka",
         messaging.message.key = event.key
     );
-    insert(conn, event).instrument(span).await
+    match fault::value("outbox-apart") {
+        None => insert(conn, event).instrument(span).await?,
+        Some(url) => {
+            let mut apart = PgConnection::connect(url).await?;
+            insert(&mut apart, event).instrument(span).await?;
+        }
+    }
+    failpoint::reach("outbox.appended").await;
+    Ok(())
 }
 
 async fn insert(conn: &mut PgConnection, event: &NewEvent<'_>) -> sqlx::Result<()> {

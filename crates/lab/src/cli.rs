@@ -6,7 +6,7 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 
 use crate::stack::{down, logs, ps, up};
-use crate::{kill, scratch, seed, tour};
+use crate::{faults, kill, scratch, seed, tour};
 
 /// Runs Trellis on one machine: as ordinary processes, without Docker and without root.
 #[derive(Parser, Debug)]
@@ -46,6 +46,8 @@ enum Command {
     Tour(tour::Arguments),
     /// Kills processes at random under load, and judges what is left
     Kill(kill::Arguments),
+    /// Takes out one mechanism at a time, and has the judge find it
+    Faults(faults::Arguments),
     /// Runs a command with servers of its own, and stops them when it ends
     Scratch(scratch::Arguments),
 }
@@ -61,6 +63,7 @@ impl Cli {
             Command::Seed(arguments) => seed::run(arguments).await,
             Command::Tour(arguments) => Box::pin(tour::run(arguments)).await,
             Command::Kill(arguments) => Box::pin(kill::run(arguments)).await,
+            Command::Faults(arguments) => Box::pin(faults::run(arguments)).await,
             Command::Scratch(arguments) => Box::pin(scratch::run(arguments)).await,
         }
     }

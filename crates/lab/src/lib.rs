@@ -4,12 +4,15 @@
 //! A command begins in [`cli`], which names the module that does it. [`servers`] finds PostgreSQL and Kafka;
 //! [`scratch`] runs them for one command, [`stack`] for all of Trellis; [`seed`] fills the database.
 //! [`tour`] walks the migration under load and [`kill`] kills processes meanwhile, both while the virtual users
-//! of [`scenario`] work; [`judge`] compares what came of it with the ledger.
+//! of [`scenario`] work; [`judge`] compares what came of it with the ledger. [`faults`] takes one mechanism out at
+//! a time, to see that the judge notices.
 
 pub mod cli;
+pub mod faults;
 mod head;
 pub mod judge;
 pub mod kill;
+mod moves;
 pub mod print;
 mod request;
 pub mod scenario;
@@ -20,3 +23,4 @@ pub mod servers;
 mod shell;
 pub mod stack;
 pub mod tour;
+mod trial;

@@ -1,6 +1,7 @@
 //! HTTP/1.1 over connections that are kept alive.
 
-use std::sync::{Arc, RwLock};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -13,11 +14,12 @@ use hyper_util::rt::TokioExecutor;
 
 use crate::{Class, Reply, Request};
 
-/// Sends requests to one base URL, which may change while it runs.
+/// Sends requests to one base URL, which may change while it runs, or to several in turn.
 #[derive(Debug, Clone)]
 pub struct Client {
     pool: legacy::Client<HttpConnector, Full<Bytes>>,
-    base: Arc<RwLock<String>>,
+    bases: Arc<RwLock<Vec<String>>>,
+    turn: Arc<AtomicUsize>,
     patience: Duration,
 }
 
@@ -29,14 +31,20 @@ impl Client {
         connector.set_nodelay(true);
         Self {
             pool: legacy::Client::builder(TokioExecutor::new()).build(connector),
-            base: Arc::new(RwLock::new(base.to_owned())),
+            bases: Arc::new(RwLock::new(vec![base.to_owned()])),
+            turn: Arc::default(),
             patience,
         }
     }
 
     /// Sends what follows to another base URL; what is in flight ends where it began.
     pub fn aim(&self, base: &str) {
-        base.clone_into(&mut self.base.write().unwrap_or_else(std::sync::PoisonError::into_inner));
+        self.spread([base.to_owned()]);
+    }
+
+    /// Sends what follows to these in turn, one at least.
+    pub fn spread(&self, bases: impl Into<Vec<String>>) {
+        *self.bases.write().unwrap_or_else(PoisonError::into_inner) = bases.into();
     }
 
     /// Sends a request and waits for the whole answer.
@@ -70,7 +78,7 @@ impl Client {
     }
 
     fn message(&self, request: &Request) -> Result<http::Request<Full<Bytes>>, http::Error> {
-        let base = self.base.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+        let base = self.base();
         let uri: Uri = format!("{base}{}", request.path).try_into()?;
         let mut message = http::Request::builder().method(request.method.clone()).uri(uri);
         if let Some(token) = &request.bearer {
@@ -83,6 +91,12 @@ impl Client {
             message = message.header(CONTENT_TYPE, "application/json");
         }
         message.body(Full::new(request.body.clone()))
+    }
+
+    fn base(&self) -> String {
+        let bases = self.bases.read().unwrap_or_else(PoisonError::into_inner);
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+        bases.get(turn % bases.len().max(1)).cloned().unwrap_or_default()
     }
 }
 

@@ -36,6 +36,7 @@ pub(crate) struct Sample {
 
 #[derive(Debug)]
 struct Cell {
+    due: u64,
     sent: u64,
     shed: u64,
     ok: u64,
@@ -49,14 +50,16 @@ struct Cell {
 impl Default for Cell {
     fn default() -> Self {
         let empty = || Histogram::new(2).expect("2 is a valid number of digits");
-        Self { sent: 0, shed: 0, ok: 0, answered: 0, latency: empty(), service: empty() }
+        Self { due: 0, sent: 0, shed: 0, ok: 0, answered: 0, latency: empty(), service: empty() }
     }
 }
 
 /// Counts and percentiles of a window.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Summary {
-    /// Requests that left.
+    /// Requests that were to be sent, those without an answer yet included.
+    pub due: u64,
+    /// Requests that left and were answered or given up.
     pub sent: u64,
     /// Those that got the expected status.
     pub ok: u64,
@@ -81,6 +84,11 @@ pub struct Latency {
 }
 
 impl Report {
+    /// A request is to be sent now.
+    pub(crate) fn due(&mut self, route: &'static str, due: Duration) {
+        self.cell(route, due).due += 1;
+    }
+
     pub(crate) fn count(&mut self, sample: &Sample, failure: impl FnOnce() -> String) {
         let cell = self.cell(sample.route, sample.due);
         cell.sent += 1;
@@ -166,6 +174,7 @@ impl Report {
 
 impl Cell {
     fn add(&mut self, other: &Self) {
+        self.due += other.due;
         self.sent += other.sent;
         self.shed += other.shed;
         self.ok += other.ok;
@@ -177,6 +186,7 @@ impl Cell {
 
     fn summary(&self) -> Summary {
         Summary {
+            due: self.due,
             sent: self.sent,
             ok: self.ok,
             answered: self.answered,

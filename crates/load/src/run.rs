@@ -86,6 +86,7 @@ impl<S: Scenario> Run<S> {
                 () = tokio::time::sleep_until((self.begun + due).into()) => {}
             }
             let planned = lock(&self.scenario).next(&mut random);
+            lock(&self.report).due(planned.request.route, due);
             match permits.clone().try_acquire_owned() {
                 Ok(permit) => self.send(planned, due, permit),
                 Err(_) => self.shed(planned, due),

@@ -1,5 +1,7 @@
 //! Prepare: views, capture and fences on both sides, and the cursor that the copy starts from.
 
+use ficus_process::fault;
+
 use crate::{
     Direction, Mover, Result, Side,
     fence::{PATIENT, bounded, step},
@@ -35,6 +37,7 @@ impl Mover {
         let links: Vec<&str> = definition.captured_columns(side, table);
         let links: Vec<&str> =
             links.into_iter().filter(|link| !key.iter().any(|k| k == link)).collect();
+        let links = if fault::planted("links-off") { Vec::new() } else { links };
         let call = || async {
             sqlx::query("SELECT ficus.install_table($1, $2, $3, $4, $5, $6)")
                 .bind(&self.inner.capability)

@@ -6,6 +6,7 @@ mod support;
 use ficus_mover::{Budget, Direction, Error, FenceState, Side};
 use ficus_pg::{Fenced, fenced};
 use support::{CAPABILITY, Library, crash_after, follow_until_verified, run};
+use trellis_testkit::noticed;
 
 fn refusal(result: sqlx::Result<u64>) -> Fenced {
     fenced(&result.unwrap_err()).expect("ZF001")
@@ -213,4 +214,16 @@ async fn an_aborted_switch_leaves_everything_as_it_was() {
         .unwrap();
     assert!(id > 100, "{id}");
     library.close().await;
+}
+
+#[test]
+fn a_step_that_does_not_match_the_token_row_is_noticed() {
+    let test = "an_attempt_that_is_over_can_neither_shut_nor_open";
+    noticed("token-off", test, &["Ok(())"]);
+}
+
+#[test]
+fn a_cursor_that_is_not_compared_and_swapped_is_noticed() {
+    let test = "a_round_that_is_stopped_anywhere_and_resumed_after_the_switch_writes_nothing";
+    noticed("swap-off", test, &["missing", "extra", "differ", "left"]);
 }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use ficus_mover::{Budget, Direction, Error, Side};
 use support::{Library, follow_until_verified, run};
+use trellis_testkit::noticed;
 
 const BUDGET: Budget = Budget { chunks: 1 };
 
@@ -214,4 +215,9 @@ async fn a_log_pruned_beyond_the_cursor_needs_a_re_base() {
     }
     assert!(matches!(follower.round(BUDGET).await, Err(Error::NeedsRebase { .. })));
     library.close().await;
+}
+
+#[test]
+fn a_cursor_that_goes_by_the_last_id_is_noticed() {
+    noticed("cursor-by-id", "a_low_id_that_commits_late_is_not_skipped", &["left == right"]);
 }

@@ -7,7 +7,7 @@ mod support;
 use ficus_mover::Side;
 use rand::{Rng, rngs::StdRng};
 use support::{Library, run};
-use trellis_testkit::schedule::run_schedule;
+use trellis_testkit::{noticed, schedule::run_schedule};
 
 fn write(side: Side, rng: &mut StdRng) -> String {
     match side {
@@ -123,4 +123,10 @@ async fn after_every_single_page_round_the_target_is_the_projection_of_the_sourc
         .unwrap();
     run_schedule(&mut library, write).await;
     library.close().await;
+}
+
+#[test]
+fn links_that_are_not_logged_are_noticed() {
+    let test = "after_every_single_page_round_the_target_is_the_projection_of_the_source";
+    noticed("links-off", test, &["rows_differing", "extra [", "missing ["]);
 }

@@ -1,11 +1,12 @@
 //! Turns `main` into a process: configuration from flags and environment, logs, traces, metrics, shutdown; and
-//! hands out what only a process may take from outside: the clock, randomness, failpoints.
+//! hands out what only a process may take from outside: the clock, randomness, failpoints and planted faults.
 //!
 //! `run` parses the configuration, starts telemetry and the runtime and calls the body with a [`Shutdown`],
 //! which SIGTERM or SIGINT request.
 
 mod clock;
 pub mod failpoint;
+pub mod fault;
 pub mod metrics;
 pub mod random;
 mod run;

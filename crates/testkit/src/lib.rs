@@ -8,6 +8,7 @@
 mod database;
 mod killable;
 pub mod moving;
+mod noticed;
 mod program;
 pub mod schedule;
 mod server;
@@ -16,6 +17,7 @@ mod wait;
 pub use database::{Database, database};
 pub use ficus_pg::Migrations;
 pub use killable::Killable;
+pub use noticed::noticed;
 pub use program::{Program, binary, free_address};
 pub use server::{Server, kafka, unique};
 pub use wait::wait_until;

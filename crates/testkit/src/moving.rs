@@ -9,7 +9,13 @@ use std::{
 };
 
 use ficus_mover::{Budget, Definition, Direction, Follower, Mover, Phase, Side};
+use ficus_process::fault;
 use sqlx::{AssertSqlSafe, ConnectOptions, PgConnection, postgres::PgConnectOptions};
+
+/// A step that matches no token row.
+const TOKEN_OFF: &str =
+    "CREATE OR REPLACE FUNCTION ficus.begin_step(p_capability text, p_attempt bigint)
+    RETURNS void LANGUAGE sql AS 'SELECT'";
 
 /// A move without a controller: what one would do is done by hand.
 pub struct Moving {
@@ -33,6 +39,11 @@ impl Moving {
     pub async fn install(&mut self) {
         self.raise().await;
         self.mover.install(self.attempt, self.epoch, Side::Monolith).await.unwrap();
+        if fault::planted("token-off") {
+            for side in [Side::Monolith, Side::Service] {
+                run(&mut self.connect(side).await, TOKEN_OFF).await.unwrap();
+            }
+        }
     }
 
     /// Where a side's database is.

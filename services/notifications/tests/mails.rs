@@ -162,6 +162,18 @@ async fn a_claim_that_nobody_recorded_is_taken_again_when_it_has_run_out() {
 }
 
 #[tokio::test]
+async fn a_claim_lasts_as_long_as_the_mail_server_takes() {
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let worker = Worker::start(&silent.local_addr().unwrap().to_string(), OURS).await;
+    let mail = worker.queue(1).await;
+    worker.wait_for(mail, "sending").await;
+    // Longer than a claim lasts that nobody renews, shorter than the mail server is waited for.
+    tokio::time::sleep(Duration::from_millis(4_500)).await;
+    assert_eq!(worker.state(mail).await, ("sending".to_owned(), 1, None));
+    worker.end().await;
+}
+
+#[tokio::test]
 async fn nothing_is_sent_for_another_owner_or_while_a_switch_is_pending() {
     let server = MailServer::start().await;
     let pending = View { pending: Some(Uuid::from_u128(1)), ..OURS };

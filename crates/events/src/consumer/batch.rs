@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use ficus_process::fault::planted;
 use rdkafka::message::OwnedMessage;
 use tracing::Instrument as _;
 
@@ -147,6 +148,9 @@ async fn try_together<'a>(
         messages.iter().partition(|(event, _)| parked.contains(&event.id));
     let ids: Vec<_> = free.iter().map(|(event, _)| event.id).collect();
     let mut fresh = handler.fresh(&mut tx, &ids).await?;
+    if planted("inbox-off") {
+        fresh = ids.into_iter().collect();
+    }
     for (event, _) in free {
         // Taken out, since the relay can have sent it twice.
         if fresh.remove(&event.id) {
@@ -184,9 +188,11 @@ async fn alone(
     let _guard = gate.enter().await?;
     tracing::error!(event = %event.id, topic = event.topic, reason, attempts, "an event goes to the dead letters");
     // Parked first: a fence that stands refuses this, and then the event is the new owner's.
-    let mut tx = handler.begin().await?;
-    handler.park(&mut tx, event, &reason).await?;
-    tx.commit().await?;
+    if !planted("fence-is-poison") {
+        let mut tx = handler.begin().await?;
+        handler.park(&mut tx, event, &reason).await?;
+        tx.commit().await?;
+    }
     Ok(dead.send(message, &reason, attempts).await?)
 }
 

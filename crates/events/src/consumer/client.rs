@@ -13,7 +13,8 @@ use rdkafka::{
 use super::ConsumerConfig;
 use crate::Event;
 
-const MAX_BATCH: usize = 500;
+/// As many as are applied within some ten milliseconds: their transaction holds tables that a fence waits for.
+const MAX_BATCH: usize = 100;
 
 /// A message, and the event in it if it is one.
 pub struct Received {

@@ -19,7 +19,8 @@ const NOT_THE_EVENTS: [&str; 11] =
 
 pub fn of(error: &sqlx::Error) -> Fault {
     if ficus_pg::fenced(error).is_some() {
-        return Fault::Fence;
+        let poison = ficus_process::fault::planted("fence-is-poison");
+        return if poison { Fault::Event } else { Fault::Fence };
     }
     match error {
         sqlx::Error::Database(error) => {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ficus_process::failpoint;
+use ficus_process::{failpoint, fault};
 
 use super::{
     ConsumerConfig, Handler,
@@ -74,6 +74,12 @@ async fn process(
             Ok(batch) => batch,
             Err(error) => return error.into(),
         };
+        if fault::planted("offset-first") {
+            if let Err(error) = client.commit(&batch).await {
+                return error.into();
+            }
+            failpoint::reach("consumer.committed").await;
+        }
         if let Err(NotOwner) = apply(&batch, gate, handler, &mut dead).await {
             return End::NotOwner;
         }

@@ -5,6 +5,9 @@
 //! the order of versions, because the writer holds the aggregate's row lock when the id is drawn; across
 //! rounds the same lock makes the earlier version's transaction visible first.
 
+use std::collections::HashMap;
+
+use ficus_process::fault;
 use sqlx::{PgConnection, PgPool};
 
 use super::{
@@ -98,7 +101,7 @@ async fn read(
         MAX_ROWS,
         MAX_BYTES,
     )
-    .fetch_all(conn)
+    .fetch_all(&mut *conn)
     .await?;
     let found = rows.first().map_or(0, |row| row.found);
     let is_last = found < MAX_ROWS && i64::try_from(rows.len()).is_ok_and(|taken| taken == found);
@@ -112,5 +115,22 @@ async fn read(
         payload: row.payload,
         traceparent: row.traceparent,
     });
-    Ok(Page { rows: rows.collect(), snap, is_last })
+    let mut rows: Vec<Row> = rows.collect();
+    if fault::planted("relay-by-xid") {
+        sort_by_xid(&mut rows, conn).await?;
+    }
+    Ok(Page { rows, snap, is_last })
+}
+
+/// What must not be done, for a test that is to notice it.
+async fn sort_by_xid(rows: &mut [Row], conn: &mut PgConnection) -> sqlx::Result<()> {
+    let ids: Vec<i64> = rows.iter().map(|row| row.id).collect();
+    let xids: Vec<(i64, i64)> =
+        sqlx::query_as("SELECT id, xid::text::bigint FROM ficus.outbox WHERE id = ANY ($1)")
+            .bind(ids)
+            .fetch_all(conn)
+            .await?;
+    let xids: HashMap<i64, i64> = xids.into_iter().collect();
+    rows.sort_by_key(|row| (xids.get(&row.id).copied(), row.id));
+    Ok(())
 }

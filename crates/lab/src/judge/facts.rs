@@ -68,6 +68,19 @@ impl Before {
     }
 }
 
+/// Relays that have stopped for good, and why: what they have not published never comes.
+pub async fn relays_stopped(stack: &Stack) -> Result<Vec<String>> {
+    let mut found = Vec::new();
+    for side in ["monolith", "notifications"] {
+        let mut database = PgConnection::connect(stack.database(side)?).await?;
+        let statement =
+            "SELECT capability || ': ' || stopped FROM ficus.relay WHERE stopped IS NOT NULL";
+        let stopped: Vec<String> = sqlx::query_scalar(statement).fetch_all(&mut database).await?;
+        found.extend(stopped.into_iter().map(|why| format!("the {side}'s relay of {why}")));
+    }
+    Ok(found)
+}
+
 impl Facts {
     /// Reads both databases after notifications have left; `marked` are the items whose being read matters.
     pub async fn read(stack: &Stack, before: Before, prefix: &str, marked: &[i64]) -> Result<Self> {

@@ -17,6 +17,10 @@ pub struct Published {
     pub out_of_order: Vec<String>,
     /// Changes of preferences that were never published: there each version is an event.
     pub skipped: Vec<String>,
+    /// Versions of a key that several events have.
+    pub twice: Vec<String>,
+    /// Mails that were told of as delivered.
+    pub delivered: HashSet<i64>,
     /// Messages that could not be applied.
     pub dead: Vec<String>,
 }
@@ -37,6 +41,8 @@ pub async fn read(brokers: &str) -> Result<Published> {
             .filter(|message| known.insert(message.event_id.clone()))
             .map(|message| (message.key, message.version.parse().unwrap_or_default()))
             .collect();
+        published.twice.extend(twice(topic, &versions));
+        published.delivered.extend(versions.iter().filter_map(|(key, _)| mail(key)));
         published.out_of_order.extend(backward(topic, &versions));
         published.skipped.extend(skipped(&versions));
     }
@@ -63,6 +69,17 @@ fn backward(topic: &str, messages: &[(String, i64)]) -> Vec<String> {
     found
 }
 
+/// Each event has a version of its own, drawn under its key's lock.
+fn twice(topic: &str, messages: &[(String, i64)]) -> Vec<String> {
+    let mut known = HashSet::new();
+    let again = messages.iter().filter(|(key, version)| !known.insert((key, version)));
+    again.map(|(key, version)| format!("{topic}: version {version} of {key}")).collect()
+}
+
+fn mail(key: &str) -> Option<i64> {
+    key.strip_prefix("mail-")?.parse().ok()
+}
+
 fn skipped(messages: &[(String, i64)]) -> Vec<String> {
     let mut versions: HashMap<&str, BTreeSet<i64>> = HashMap::new();
     for (key, version) in messages.iter().filter(|(key, _)| key.starts_with("preferences-")) {
@@ -80,7 +97,7 @@ fn skipped(messages: &[(String, i64)]) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{backward, skipped};
+    use super::{backward, skipped, twice};
 
     fn messages(of: &[(&str, i64)]) -> Vec<(String, i64)> {
         of.iter().map(|(key, version)| ((*key).to_owned(), *version)).collect()
@@ -90,6 +107,12 @@ mod tests {
     fn a_version_that_goes_back_is_out_of_order() {
         let found = backward("t", &messages(&[("a", 1), ("b", 1), ("a", 2), ("a", 2), ("a", 1)]));
         assert_eq!(found, ["t: a at version 1 after 2"]);
+    }
+
+    #[test]
+    fn a_version_that_two_events_have_was_doubled() {
+        let found = twice("t", &messages(&[("a", 1), ("b", 1), ("a", 2), ("a", 1)]));
+        assert_eq!(found, ["t: version 1 of a"]);
     }
 
     #[test]

@@ -39,6 +39,12 @@ impl Verdict {
             && self.unknown == self.unknown_converged
     }
 
+    /// Something that was acknowledged is missing.
+    pub fn lose(&mut self, what: &str) {
+        self.lost += 1;
+        self.note(format!("lost: {what}"));
+    }
+
     /// Puts a finding down in words.
     pub fn note(&mut self, finding: String) {
         if self.findings.len() < FINDINGS_KEPT {
@@ -108,14 +114,15 @@ impl Judge<'_> {
     fn acknowledged(&mut self, record: &Record<Effect>) {
         match &record.effect {
             Effect::SignUp { email, user_id } => {
-                let found = self.facts.users.get(email).map_or(0, Vec::len);
-                self.once(found, || format!("user {email}"));
+                let found = self.facts.users.get(email).map_or(&[][..], Vec::as_slice);
+                self.that_one(found, *user_id, || format!("user {email}"));
                 let user = user_id.unwrap_or_default();
                 self.told((user, "welcome".to_owned(), 0, 0), "sign-up".to_owned());
             }
             Effect::TaskCreated { task_id, told, .. } => {
-                let found = self.facts.tasks.get(&record.marker).map_or(0, Vec::len);
-                self.once(found, || format!("task {}", record.marker));
+                let found = self.facts.tasks.get(&record.marker);
+                let found: Vec<i64> = found.into_iter().flatten().map(|task| task.id).collect();
+                self.that_one(&found, *task_id, || format!("task {}", record.marker));
                 let task = task_id.unwrap_or_default();
                 if let Some(user) = told {
                     let about = (*user, "assignment".to_owned(), task, 0);
@@ -123,8 +130,8 @@ impl Judge<'_> {
                 }
             }
             Effect::Commented { task_id, comment_id, mentioned } => {
-                let found = self.facts.comments.get(&record.marker).map_or(0, Vec::len);
-                self.once(found, || format!("comment {}", record.marker));
+                let found = self.facts.comments.get(&record.marker).map_or(&[][..], Vec::as_slice);
+                self.that_one(found, *comment_id, || format!("comment {}", record.marker));
                 let comment = comment_id.unwrap_or_default();
                 for user in mentioned {
                     let about = (*user, "mention".to_owned(), *task_id, comment);
@@ -238,6 +245,14 @@ impl Judge<'_> {
         }
     }
 
+    /// Once, and under the id that was acknowledged.
+    fn that_one(&mut self, found: &[i64], acknowledged: Option<i64>, what: impl Fn() -> String) {
+        self.once(found.len(), &what);
+        if let ([found], Some(id)) = (found, acknowledged.filter(|id| !found.contains(id))) {
+            self.lost(&format!("{}: acknowledged as {id} and there as {found}", what()));
+        }
+    }
+
     fn once(&mut self, found: usize, what: impl Fn() -> String) {
         match found {
             0 => self.lost(&what()),
@@ -255,8 +270,7 @@ impl Judge<'_> {
     }
 
     fn lost(&mut self, what: &str) {
-        self.verdict.lost += 1;
-        self.verdict.note(format!("lost: {what}"));
+        self.verdict.lose(what);
     }
 
     fn doubled(&mut self, what: &str) {

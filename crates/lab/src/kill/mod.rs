@@ -2,12 +2,10 @@
 //! at what is left.
 //!
 //! [`run`] is the whole of it; [`blow`] draws from the seed who is struck and how, [`strike`] does it and waits
-//! until all is normal again; [`moves`] has the owner change meanwhile, [`backlog`] watches work that nobody
-//! waits for, [`report`] tells what was seen.
+//! until all is normal again; [`backlog`] watches work that nobody waits for, [`report`] tells what was seen.
 
 mod backlog;
 mod blow;
-mod moves;
 mod report;
 mod run;
 mod strike;

@@ -1,14 +1,13 @@
 //! The whole run, from a fresh stack to the verdict.
 
-use std::fs;
 use std::process::ExitCode;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use chrono::SecondsFormat;
 use clap::{Args, ValueEnum as _};
-use ficus_load::{Client, Ledger, Load, Options};
+use ficus_load::Load;
 use ficus_process::Clock;
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
@@ -16,19 +15,17 @@ use tokio_util::sync::CancellationToken;
 
 use super::backlog::Backlog;
 use super::blow::{Blow, Victim};
-use super::moves;
 use super::report::{BlowReport, KillReport, Requests, Struck};
 use super::strike::{Executioner, normal_again};
 use crate::head::{commit, server_version};
-use crate::judge::facts::Before;
 use crate::judge::mails::Crash;
-use crate::judge::settle;
+use crate::judge::settle::{self, Doubt};
+use crate::moves;
 use crate::print;
-use crate::scenario::{World, people};
 use crate::screen::Screen;
-use crate::seed::seed;
-use crate::stack::{Root, Stack, down, programs, up};
+use crate::stack::{Root, Stack, programs, up};
 use crate::tour;
+use crate::trial::{Size, Trial};
 
 /// What `lab kill` is told.
 #[derive(Args, Debug)]
@@ -70,10 +67,10 @@ pub struct Arguments {
     servers: up::Servers,
 }
 
-const GATEWAY: &str = "http://127.0.0.1:8200";
-/// A frozen process keeps its callers waiting: ten seconds of the usual rate, and as much again.
-const IN_FLIGHT: u32 = 4_000;
-const PATIENCE: Duration = Duration::from_secs(10);
+/// Longer than a claim of a mail lasts that nobody renews.
+const ECHO: Duration = Duration::from_secs(6);
+/// How long what is asked for at the end may be refused.
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// Exit code 1 if anything was lost, doubled, out of order or stale, or it broke.
 pub async fn run(arguments: Arguments) -> Result<ExitCode> {
@@ -113,17 +110,14 @@ struct Run {
 
 impl Run {
     async fn whole(&mut self) -> Result<()> {
-        let stack = self.fresh().await?;
+        let Arguments { seed, rate, rows, .. } = self.arguments;
+        self.screen.say("Starting everything, and writing a company's history.");
+        let wanted =
+            up::Arguments { servers: self.arguments.servers.clone(), ..Default::default() };
+        let size = Size { rows, seed, rate };
+        let trial = Trial::begin(&self.root, &wanted, size, "kill-ledger.jsonl", false).await?;
+        let Trial { stack, before, world, client, load } = trial;
         self.report.postgres = server_version(&stack).await.ok();
-        let before = Before::read(&stack).await?;
-        let (clients, teams) = people::sign_in(&stack, GATEWAY).await?;
-        let ledger = Ledger::create(&self.root.folder().join("kill-ledger.jsonl"))
-            .context("failed to open the ledger")?;
-        let Arguments { seed, rate, .. } = self.arguments;
-        let world = Arc::new(Mutex::new(World::new(seed, clients, teams, ledger)));
-        let client = Client::new(GATEWAY, PATIENCE);
-        let options = Options { rate, in_flight: IN_FLIGHT, seed };
-        let load = Load::start(client.clone(), world.clone(), options);
         self.screen.say(&format!("{rate} requests/s from now on. Notifications are made ready."));
         moves::prepare(&self.root).await.context("failed to make notifications ready")?;
         let backlog = Backlog::watch(&stack, load.begun())?;
@@ -149,33 +143,21 @@ impl Run {
 
         self.screen
             .say("\nNo more blows. Waiting for mails and events, then comparing with the ledger.");
-        let owner = moves::rest_at_service(&self.root).await?;
+        let owner = moves::rest_at_service(&self.root, PATIENCE).await?;
         self.report.switches = owner.switches;
         settle::converge(&world, &client).await?;
-        moves::equal(&self.root).await.context("both sides are not equal at rest")?;
+        let differing = moves::differing(&self.root, PATIENCE).await?;
         let mailing = struck.iter().filter(|struck| struck.blow.victim.mails());
         let crashes: Vec<Crash> = mailing.map(|struck| struck.crash).collect();
-        let verdict = settle::verdict(&self.root, &stack, &world, before, &crashes).await?;
+        let doubt = Doubt { echo: ECHO, crashes, ..Doubt::default() };
+        let mut verdict = settle::verdict(&self.root, &stack, &world, before, &doubt).await?;
+        if let Some(differing) = differing {
+            verdict.lose(&differing);
+        }
         self.report.verdict = Some(verdict);
         let world = world.lock().unwrap_or_else(PoisonError::into_inner);
         self.report.signed_in_again = world.signed_in_again;
         Ok(())
-    }
-
-    async fn fresh(&self) -> Result<Stack> {
-        let stopped = down::stop(&self.root).await?;
-        if stopped > 0 {
-            self.screen
-                .say(&format!("An earlier stack was stopped and removed ({stopped} processes)."));
-        }
-        if self.root.logs().exists() {
-            fs::remove_dir_all(self.root.logs())?;
-        }
-        self.screen.say("Starting everything, and writing a company's history.");
-        let wanted = up::Arguments { only: Vec::new(), servers: self.arguments.servers.clone() };
-        let stack = up::start(&self.root, &wanted).await?;
-        seed(stack.database("monolith")?, self.arguments.rows, self.arguments.seed).await?;
-        Ok(stack)
     }
 
     /// Strikes until it has been long enough; what was struck is answered also where it broke.

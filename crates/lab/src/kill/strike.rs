@@ -42,7 +42,7 @@ impl Executioner<'_> {
                 process::send(entry, signal);
                 ensure!(process::gone(entry, PATIENCE).await, "{name} does not die");
                 tokio::time::sleep(DEATH).await;
-                up::again(self.root, name, self.servers).await?;
+                up::again(self.root, name, self.servers, &[]).await?;
             }
             How::Freeze(length) => {
                 process::send(entry, Signal::SIGSTOP);
@@ -87,7 +87,6 @@ pub fn normal_again(report: &Report, back: Duration) -> Option<Duration> {
     let last = report.last_second()?;
     (first..=last).map(Duration::from_secs).find(|second| {
         let window = report.window(*second, *second);
-        let due = window.sent + window.shed;
-        due > 0 && window.answered * 100 >= due * 99
+        window.due > 0 && window.answered * 100 >= window.due * 99
     })
 }

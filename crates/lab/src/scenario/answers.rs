@@ -19,6 +19,9 @@ impl World {
         if let (Some(bearer), Some(StatusCode::UNAUTHORIZED)) = (&step.bearer, reply.status) {
             self.lose_session(bearer);
         }
+        if let Some(status) = reply.status.filter(|status| contradicts(*status, step.expected)) {
+            self.stale.push(format!("{} answered {status}, not {}", step.route, step.expected));
+        }
         match step.what {
             What::Write(write) => self.take_write(*write, reply),
             What::Repeat(unsettled) => self.take_repeat(*unsettled, reply),
@@ -49,7 +52,7 @@ impl World {
         let effect = self.settle(&write, reply);
         let (kind, marker, request) = (write.kind, write.marker.clone(), write.request.clone());
         let number = self.ledger.append(kind, marker, effect, request, reply);
-        if reply.class == Class::Unknown {
+        if reply.class == Class::Unknown && !self.keyless {
             self.put_back(Unsettled { number, write });
         }
     }
@@ -164,6 +167,14 @@ impl World {
             self.stale.push(format!("comment {id} is not listed"));
         }
     }
+}
+
+/// Whether an answer speaks against what the client knows: what it names is there, or must not be touched. A lost
+/// session, a write that is under way and too many requests speak of something else.
+fn contradicts(status: StatusCode, expected: StatusCode) -> bool {
+    let of_something_else =
+        [StatusCode::UNAUTHORIZED, StatusCode::CONFLICT, StatusCode::TOO_MANY_REQUESTS];
+    status != expected && !status.is_server_error() && !of_something_else.contains(&status)
 }
 
 #[cfg(test)]

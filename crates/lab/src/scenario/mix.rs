@@ -41,7 +41,8 @@ impl Scenario for World {
         for (share, draw) in MIX {
             if drawn < share {
                 // What cannot be done yet, as changing a task before there is one, is replaced.
-                return draw(self, random).unwrap_or_else(|| self.workspaces(random));
+                let planned = draw(self, random).unwrap_or_else(|| self.workspaces(random));
+                return if self.keyless { without_key(planned) } else { planned };
             }
             drawn -= share;
         }
@@ -61,10 +62,18 @@ impl Scenario for World {
     }
 }
 
+fn without_key(mut planned: Planned<Step>) -> Planned<Step> {
+    planned.request.idempotency_key = None;
+    if let What::Write(write) = &mut planned.step.what {
+        write.request.idempotency_key = None;
+    }
+    planned
+}
+
 /// A request that is expected to be answered 200.
 pub fn expect_ok(request: ficus_load::Request, what: What) -> Planned<Step> {
-    let step = Step { bearer: request.bearer.clone(), what };
-    Planned { request, expected: StatusCode::OK, step }
+    let (bearer, route, expected) = (request.bearer.clone(), request.route, StatusCode::OK);
+    Planned { request, expected, step: Step { bearer, route, expected, what } }
 }
 
 #[cfg(test)]

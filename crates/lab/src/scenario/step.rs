@@ -1,6 +1,7 @@
 //! What is remembered of a request until its answer comes.
 
 use ficus_load::Request;
+use http::StatusCode;
 
 use super::Effect;
 
@@ -9,6 +10,9 @@ use super::Effect;
 pub struct Step {
     /// By which session it was sent.
     pub bearer: Option<String>,
+    pub route: &'static str,
+    /// The status of the answer to it.
+    pub expected: StatusCode,
     pub what: What,
 }
 

@@ -17,6 +17,8 @@ pub struct World {
     pub ledger: Ledger<Effect>,
     /// Answers that lacked what had been acknowledged before.
     pub stale: Vec<String>,
+    /// Three people change their preferences, and nobody else.
+    pub few_choosers: bool,
     /// Sessions that were lost and begun anew.
     pub signed_in_again: usize,
     /// By token, those that have ended too: numbers of clients.
@@ -26,6 +28,7 @@ pub struct World {
     /// In the order in which they are repeated.
     pub(super) unsettled: VecDeque<Unsettled>,
     pub(super) counter: u64,
+    pub(super) keyless: bool,
 }
 
 /// One virtual user.
@@ -87,7 +90,15 @@ impl World {
             signed_out: BTreeSet::new(),
             unsettled: VecDeque::new(),
             counter: 0,
+            keyless: false,
+            few_choosers: false,
         }
+    }
+
+    /// Whether writes go without idempotency keys; of those, what is unknown stays so.
+    #[must_use]
+    pub fn keyless(self, keyless: bool) -> Self {
+        Self { keyless, ..self }
     }
 
     /// Text that no other write leaves.

@@ -99,8 +99,10 @@ impl World {
         let body = json!({"body": format!("{marker} I should not be able to say this.")});
         let request = self.comment_request(actor, task_id, &body);
         let effect = Effect::Commented { task_id, comment_id: None, mentioned: Vec::new() };
-        let planned = Self::write("comment", marker, effect, request, Holds::Nothing);
-        Some(Planned { expected: StatusCode::NOT_FOUND, ..planned })
+        let mut planned = Self::write("comment", marker, effect, request, Holds::Nothing);
+        planned.expected = StatusCode::NOT_FOUND;
+        planned.step.expected = StatusCode::NOT_FOUND;
+        Some(planned)
     }
 
     pub(super) fn mark_read(&mut self, random: &mut StdRng) -> Option<Planned<Step>> {
@@ -118,7 +120,12 @@ impl World {
 
     pub(super) fn prefer(&mut self, random: &mut StdRng) -> Option<Planned<Step>> {
         let free = |client: &Client| client.chooser && !client.preferences_held;
-        let number = self.someone(random, free)?;
+        let number = if self.few_choosers {
+            let choosers = self.clients.iter().enumerate().filter(|(_, client)| client.chooser);
+            choosers.take(3).find(|(_, client)| free(client))?.0
+        } else {
+            self.someone(random, free)?
+        };
         let client = &mut self.clients[number];
         client.preferences_held = true;
         let (in_app, email) = (!client.mentions_in_app, random.random_bool(0.5));

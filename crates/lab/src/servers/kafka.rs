@@ -75,6 +75,7 @@ impl Kafka {
     }
 }
 
+/// A broker that was killed is let in again once its session has run out, 9 s if nothing is said.
 fn settings(folder: &Path, port: u16, controller_port: u16) -> String {
     format!(
         "process.roles=broker,controller\nnode.id=1\n\
@@ -89,7 +90,8 @@ fn settings(folder: &Path, port: u16, controller_port: u16) -> String {
          transaction.state.log.num.partitions=4\n\
          share.coordinator.state.topic.replication.factor=1\n\
          share.coordinator.state.topic.min.isr=1\n\
-         num.partitions=4\ngroup.initial.rebalance.delay.ms=0\n",
+         num.partitions=4\ngroup.initial.rebalance.delay.ms=0\n\
+         broker.session.timeout.ms=3000\nbroker.heartbeat.interval.ms=500\n",
         folder.join("data").display()
     )
 }

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result, bail, ensure};
 use clap::Args;
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
-use tokio::process::Command;
+use tokio::process::{Child, Command};
 
 use super::programs::{self, DATABASES, PROGRAMS, Program};
 use super::{Root, Stack, health};
@@ -37,6 +37,16 @@ pub struct Arguments {
     pub only: Vec<String>,
     #[command(flatten)]
     pub servers: Servers,
+    #[arg(skip)]
+    pub told: Vec<Told>,
+}
+
+/// What a process finds in its environment beside what it needs; without a name every process does.
+#[derive(Debug, Clone)]
+pub struct Told {
+    pub process: Option<&'static str>,
+    pub name: &'static str,
+    pub value: String,
 }
 
 /// Which servers are taken.
@@ -68,7 +78,7 @@ pub async fn start(root: &Root, arguments: &Arguments) -> Result<Stack> {
     check_ports(&wanted)?;
     start_servers(root, &mut stack, &wanted, &arguments.servers).await?;
     for program in wanted.iter().filter(|program| !program.is_server()) {
-        let launch = launch(root, &stack, program);
+        let launch = launch(root, &stack, program, &arguments.told);
         begin(root, &mut stack, program, &launch)?;
     }
     for program in &wanted {
@@ -78,7 +88,7 @@ pub async fn start(root: &Root, arguments: &Arguments) -> Result<Stack> {
 }
 
 /// Starts one again that has died, on what it had stored, without waiting until it answers.
-pub async fn again(root: &Root, name: &str, given: &Servers) -> Result<()> {
+pub async fn again(root: &Root, name: &str, given: &Servers, told: &[Told]) -> Result<()> {
     let program = programs::named(name)?;
     let mut stack = Stack::of(root)?;
     let launch = if program.is_server() {
@@ -86,9 +96,19 @@ pub async fn again(root: &Root, name: &str, given: &Servers) -> Result<()> {
         let kafka = if program.name == "kafka" { Some(Kafka::find().await?) } else { None };
         create(root, program, &postgres, kafka.as_ref()).await?
     } else {
-        launch(root, &stack, program)
+        launch(root, &stack, program, told)
     };
     begin(root, &mut stack, program, &launch)
+}
+
+/// Starts another process of a program that is up, which ends when the handle is dropped.
+pub fn beside(root: &Root, name: &str, arguments: &[&str]) -> Result<Child> {
+    let program = programs::named(name)?;
+    let mut launch = launch(root, &Stack::of(root)?, program, &[]);
+    launch.arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();
+    let log = root.logs().join(format!("{name}-beside.log"));
+    let child = launch.command(&log)?.process_group(0).kill_on_drop(true).spawn();
+    child.with_context(|| format!("failed to start another {name}"))
 }
 
 fn wanted(stack: &Stack, arguments: &Arguments) -> Result<Vec<&'static Program>> {
@@ -212,13 +232,16 @@ async fn migrate(root: &Root, service: &str, environment: &[(String, String)]) -
     Ok(())
 }
 
-fn launch(root: &Root, stack: &Stack, program: &Program) -> Launch {
+fn launch(root: &Root, stack: &Stack, program: &Program, told: &[Told]) -> Launch {
     let (name, arguments) = program.line();
+    let mut environment = environment(root, stack);
+    let meant = told.iter().filter(|told| told.process.is_none_or(|name| name == program.name));
+    environment.extend(meant.map(|told| (told.name.to_owned(), told.value.clone())));
     let metrics = program.metrics().map(|port| format!("--metrics=127.0.0.1:{port}"));
     Launch {
         program: root.bin().join(name),
         arguments: arguments.into_iter().map(str::to_owned).chain(metrics).collect(),
-        environment: environment(root, stack),
+        environment,
         directory: root.path().to_owned(),
         owner: None,
     }

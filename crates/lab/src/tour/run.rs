@@ -15,8 +15,9 @@ use super::guide::{Guide, MONOLITH};
 use super::pages;
 use super::report::{Broke, HTML, JSON, Moment, Pauses, Requests, TourReport};
 use crate::head::{commit, server_version};
+use crate::judge::Verdict;
 use crate::judge::facts::Before;
-use crate::judge::{Verdict, settle};
+use crate::judge::settle::{self, Doubt};
 use crate::print;
 use crate::scenario::{World, people};
 use crate::screen::Screen;
@@ -134,7 +135,8 @@ impl Tour {
         }
         self.screen.say("Starting the servers and the monolith.");
         let only = MVP.map(str::to_owned).to_vec();
-        let wanted = up::Arguments { only, servers: self.arguments.servers.clone() };
+        let wanted =
+            up::Arguments { only, servers: self.arguments.servers.clone(), ..Default::default() };
         let stack = up::start(&self.root, &wanted).await?;
         self.screen.say("Writing a company's history.");
         let (rows, number) = (self.arguments.rows, self.arguments.seed);
@@ -198,7 +200,7 @@ impl Tour {
         before: Before,
     ) -> Result<Verdict> {
         settle::converge(world, client).await?;
-        settle::verdict(&self.root, stack, world, before, &[]).await
+        settle::verdict(&self.root, stack, world, before, &Doubt::default()).await
     }
 
     /// Leaves the report and says what is in it.

@@ -129,7 +129,7 @@ async fn slow_down(stack: &Stack) {
 }
 
 /// Waits until there are so many mails at the service and each was sent; a claim whose record was lost
-/// runs out after 30 s and is sent again, so nothing is left that could still be doubled.
+/// runs out after 4 s and is sent again, so nothing is left that could still be doubled.
 async fn wait_for_mails(stack: &Stack, count: usize) -> Vec<(i64, Cause)> {
     let statement = "SELECT m.id, m.user_id, m.template, m.cause, d.state::text
                      FROM mails m JOIN deliveries d ON d.mail_id = m.id";

@@ -9,6 +9,8 @@ mod mails;
 mod metrics;
 mod moves;
 mod order;
+mod partition;
 mod people;
+mod secrets;
 mod stack;
 mod trace;

@@ -51,6 +51,11 @@ struct Places {
 impl Stack {
     /// Everything runs, mail is queued, the foreign keys across the edge are cut; there is no move yet.
     pub async fn start() -> Self {
+        Self::start_with(async |_| ()).await
+    }
+
+    /// The same, with the programs' environment changed.
+    pub async fn start_with(change: impl AsyncFnOnce(&mut Vec<(&'static str, String)>)) -> Self {
         let alone = ALONE.lock().await;
         let folder = std::env::temp_dir().join(unique("whole"));
         fs::create_dir(&folder).unwrap();
@@ -74,6 +79,7 @@ impl Stack {
             _alone: alone,
         };
         stack.migrate().await;
+        change(&mut stack.environment).await;
         for name in PROGRAMS {
             stack.run(name, "").await;
         }
@@ -144,6 +150,21 @@ impl Stack {
 
     pub fn sandbox(&self) -> String {
         format!("http://{}", self.places.sandbox)
+    }
+
+    /// Where the mail server listens.
+    pub fn smtp(&self) -> SocketAddr {
+        self.places.smtp
+    }
+
+    /// What the programs leave: spans, mails, the broker's data.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Everything that a program has said.
+    pub fn log(&self, name: &str) -> String {
+        self.programs[name].log()
     }
 
     /// The mail server's file.

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use ficus_process::fault;
 use sqlx::{PgConnection, types::Json};
 
 use crate::{Error, Result, catalog::Shape, database::Database};
@@ -53,7 +54,7 @@ pub(crate) async fn entries(
     limit: Option<u32>,
 ) -> sqlx::Result<Vec<Entry>> {
     let page = cursor.page.as_ref().filter(|_| limit.is_some());
-    sqlx::query_as(ENTRIES)
+    let mut entries: Vec<Entry> = sqlx::query_as(ENTRIES)
         .bind(capability)
         .bind(&cursor.snap)
         .bind(until)
@@ -61,7 +62,13 @@ pub(crate) async fn entries(
         .bind(page.map_or(0, |page| page.id))
         .bind(limit.map_or(i64::MAX, i64::from))
         .fetch_all(connection)
-        .await
+        .await?;
+    if fault::planted("cursor-by-id") {
+        let snap = cursor.snap.split(':').nth(1);
+        let xmax = snap.and_then(|xmax| xmax.parse::<u64>().ok());
+        entries.retain(|entry| entry.xid.parse().ok() >= xmax);
+    }
+    Ok(entries)
 }
 
 impl Entry {

@@ -5,6 +5,7 @@ use std::{
     time::Instant,
 };
 
+use ficus_process::fault;
 use sqlx::PgConnection;
 
 use crate::{
@@ -256,7 +257,7 @@ impl Follower {
 
     /// Has the source's log flushed past the snapshot, before the target stores it.
     pub(super) async fn flush(&self, source: &Source) -> Result<()> {
-        if source.look.flushed == Some(true) {
+        if source.look.flushed == Some(true) || fault::planted("flush-off") {
             return Ok(());
         }
         let database = self.mover.database(self.direction.source());

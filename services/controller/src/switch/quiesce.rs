@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use ficus_process::fault;
 use uuid::Uuid;
 
 use super::{Stop, Way, step, wait};
@@ -36,6 +37,9 @@ impl InHand {
     /// The new owner's relay holds the topics until the old one has sent everything. It holds before it
     /// owns, when it has nothing to send.
     pub(super) async fn hold_relay(&self, way: Way) -> Result<(), Stop> {
+        if fault::planted("hand-over-off") {
+            return Ok(());
+        }
         let held = self.mover.hold_relay(way.to, self.hand.attempt, true).await;
         match held {
             Ok(false) if !self.topics.is_empty() => {

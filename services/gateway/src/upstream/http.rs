@@ -4,12 +4,14 @@ use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use axum::{body::Body as Answer, response::Response};
+use ficus_process::fault;
 use ficus_routing::Body;
 use ficus_rpc::observe::{Called, CalledLayer};
 use http::{
     Request, Uri, Version, header,
     uri::{Authority, PathAndQuery, Scheme},
 };
+use http_body_util::BodyExt as _;
 use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
     rt::{TokioExecutor, TokioTimer},
@@ -54,6 +56,13 @@ impl HttpUpstream {
         // Both follow from the address and the body, whatever the caller had written.
         headers.remove(header::HOST);
         headers.remove(header::CONTENT_LENGTH);
+        if fault::planted("repeat-any") {
+            return self.send_at_any_rate(request).await;
+        }
+        self.exchange(request).await
+    }
+
+    async fn exchange(&self, request: Request<Body>) -> Result<Response, UpstreamError> {
         let response = self.client.clone().oneshot(request).await.map_err(|error| {
             if error.is_connect() {
                 UpstreamError::Unreachable(error.into())
@@ -62,6 +71,21 @@ impl HttpUpstream {
             }
         })?;
         Ok(response.map(Answer::new))
+    }
+
+    /// What must not be done, for a test that is to notice it: a request whose answer was lost is sent again.
+    async fn send_at_any_rate(&self, request: Request<Body>) -> Result<Response, UpstreamError> {
+        let (parts, body) = request.into_parts();
+        let body = body.collect().await.map_err(UpstreamError::Lost)?.to_bytes();
+        loop {
+            let again = Request::from_parts(parts.clone(), Body::from(body.clone()));
+            match self.exchange(again).await {
+                Err(UpstreamError::Lost(_) | UpstreamError::Unreachable(_)) => {
+                    tokio::time::sleep(CONNECT_TIME / 10).await;
+                }
+                answer => return answer,
+            }
+        }
     }
 
     fn target(&self, uri: &Uri) -> Uri {

@@ -9,4 +9,5 @@ mod monolith;
 mod passes;
 mod refuses;
 mod service;
+mod smuggling;
 mod stand;

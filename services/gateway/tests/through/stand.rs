@@ -58,24 +58,7 @@ impl Stand {
 
     pub async fn with(owners: Owners, limits: Limits) -> Self {
         let (monolith, service) = (Monolith::start().await, Service::start().await);
-        let subject = format!(
-            r#"[control]
-               database = {{ env = "UNUSED" }}
-               controllers = []
-               [monolith]
-               url = "http://{}"
-               internal = "http://{}"
-               database = {{ env = "UNUSED" }}
-               [identity]
-               mode = "introspect"
-               endpoint = "trellis.auth.v1.Sessions/Introspect"
-               [capability.notifications]
-               service = "http://{}"
-               database = {{ env = "UNUSED" }}
-               packages = ["trellis.notifications.v1"]
-               move = """#,
-            monolith.address, service.address, service.address
-        );
+        let subject = subject(monolith.address, service.address);
         Self::of(&subject, owners, limits, monolith, service).await
     }
 
@@ -140,6 +123,27 @@ impl Stand {
         );
         text
     }
+}
+
+/// A `ficus.toml` with these two owners.
+pub fn subject(monolith: SocketAddr, service: SocketAddr) -> String {
+    format!(
+        r#"[control]
+           database = {{ env = "UNUSED" }}
+           controllers = []
+           [monolith]
+           url = "http://{monolith}"
+           internal = "http://{service}"
+           database = {{ env = "UNUSED" }}
+           [identity]
+           mode = "introspect"
+           endpoint = "trellis.auth.v1.Sessions/Introspect"
+           [capability.notifications]
+           service = "http://{service}"
+           database = {{ env = "UNUSED" }}
+           packages = ["trellis.notifications.v1"]
+           move = """#
+    )
 }
 
 async fn send(

@@ -42,8 +42,8 @@ pub async fn list(pool: &PgPool, user_id: i64, page: Page) -> sqlx::Result<Vec<D
         .collect())
 }
 
-/// Claims up to `limit` mails that are due. What was claimed and not recorded within 30 s, because the
-/// process died, is due again. To be committed before anything is sent.
+/// Claims up to `limit` mails that are due. What was claimed and neither
+/// recorded nor renewed within 4 s, because the process died, is due again. To be committed before anything is sent.
 pub async fn claim(conn: &mut PgConnection, limit: i64) -> sqlx::Result<Vec<Claim>> {
     sqlx::query_as!(
         Claim,
@@ -61,7 +61,7 @@ pub async fn claim(conn: &mut PgConnection, limit: i64) -> sqlx::Result<Vec<Clai
             SET state = 'sending',
                 attempts = attempts + 1,
                 version = version + 1,
-                next_attempt_at = now() + interval '30 seconds'
+                next_attempt_at = now() + interval '4 seconds'
             FROM due
             WHERE deliveries.mail_id = due.mail_id
             RETURNING deliveries.mail_id, deliveries.attempts
@@ -76,6 +76,22 @@ pub async fn claim(conn: &mut PgConnection, limit: i64) -> sqlx::Result<Vec<Clai
     )
     .fetch_all(conn)
     .await
+}
+
+/// Keeps the claimed mail from being due again for another 4 s; nothing if the claim has passed to another.
+pub async fn renew(pool: &PgPool, claim: &Claim) -> sqlx::Result<()> {
+    sqlx::query!(
+        r#"
+        UPDATE deliveries
+        SET next_attempt_at = now() + interval '4 seconds'
+        WHERE mail_id = $1 AND state = 'sending' AND attempts = $2
+        "#,
+        claim.mail_id,
+        claim.attempts,
+    )
+    .execute(pool)
+    .await?;
+    Ok(())
 }
 
 /// Records that the claimed mail was taken by the mail server and answers the delivery's version;

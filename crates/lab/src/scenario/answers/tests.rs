@@ -35,7 +35,7 @@ fn reply(class: Class, body: &Value) -> Reply {
 }
 
 fn step(what: What) -> Step {
-    Step { bearer: None, what }
+    Step { bearer: None, route: "GET /a", expected: StatusCode::OK, what }
 }
 
 fn ok(body: &Value) -> Reply {
@@ -50,6 +50,24 @@ fn an_item_that_is_unread_again_is_stale() {
     assert_eq!(world.stale.len(), 0);
     world.answered(step(What::Inbox { client: 0, marked: vec![5] }), &inbox);
     assert_eq!(world.stale, ["inbox item 5 is unread again"]);
+}
+
+#[test]
+fn an_answer_that_contradicts_what_is_known_is_stale() {
+    let mut world = world();
+    for status in [StatusCode::OK, StatusCode::UNAUTHORIZED, StatusCode::SERVICE_UNAVAILABLE] {
+        let reply = Reply { status: Some(status), ..reply(Class::Refused, &json!({})) };
+        world.answered(step(What::Plain), &reply);
+    }
+    assert!(world.stale.is_empty(), "{:?}", world.stale);
+    let gone = Reply { status: Some(StatusCode::NOT_FOUND), ..reply(Class::Refused, &json!({})) };
+    world.answered(step(What::Plain), &gone);
+    let elsewhere = Step { expected: StatusCode::NOT_FOUND, ..step(What::Plain) };
+    world.answered(elsewhere, &ok(&json!({})));
+    assert_eq!(
+        world.stale,
+        ["GET /a answered 404 Not Found, not 200 OK", "GET /a answered 200 OK, not 404 Not Found"]
+    );
 }
 
 #[test]

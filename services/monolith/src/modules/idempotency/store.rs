@@ -2,6 +2,7 @@
 
 use std::ops::{Deref, DerefMut};
 
+use ficus_process::failpoint;
 use ficus_rpc::Error;
 use prost_reflect::ReflectMessage;
 use sqlx::{PgConnection, PgPool};
@@ -77,6 +78,7 @@ impl Write {
             keep(self.capability, &mut self.tx, &scope, &key, stored.as_bytes()).await?;
         }
         self.tx.commit().await?;
+        failpoint::reach("write.committed").await;
         Ok(Answer::of(message))
     }
 }

@@ -1,6 +1,8 @@
 //! Carries one claimed mail to the mail server and records what became of it.
 
+use std::convert::Infallible;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ficus_owners::Guard;
 use ficus_process::{failpoint, trace};
@@ -9,6 +11,9 @@ use tracing::Instrument as _;
 use super::domain::{Claim, Letter, backoff};
 use super::{Outgoing, Smtp, Store, store};
 use crate::modules::auth::Directory;
+
+/// A fourth of what a claim lasts: of a process that has died the mails are due again after 4 s at the latest.
+const RENEWAL: Duration = Duration::from_secs(1);
 
 /// Sends mails that were claimed by a committed write.
 #[derive(Clone)]
@@ -32,14 +37,27 @@ impl Courier {
 
     async fn attempt(&self, claim: &Claim) {
         failpoint::reach("mailer.claimed").await;
-        let failure = self.send(claim).await.err();
+        let sent = tokio::select! {
+            sent = self.send(claim) => sent,
+            never = self.keep(claim) => match never {},
+        };
         failpoint::reach("mailer.sent").await;
-        let recorded = match failure {
-            None => self.store.sent(claim, &self.outgoing).await,
-            Some(reason) => self.give_back(claim, &reason).await,
+        let recorded = match sent {
+            Ok(()) => self.store.sent(claim, &self.outgoing).await,
+            Err(reason) => self.give_back(claim, &reason).await,
         };
         if let Err(error) = recorded {
             tracing::warn!(%error, mail = claim.mail_id, "failed to record a mail; it will be sent again");
+        }
+    }
+
+    /// Renews the claim for as long as the mail server takes.
+    async fn keep(&self, claim: &Claim) -> Infallible {
+        loop {
+            tokio::time::sleep(RENEWAL).await;
+            if let Err(error) = self.store.renew(claim).await {
+                tracing::warn!(%error, mail = claim.mail_id, "failed to renew the claim of a mail");
+            }
         }
     }
 

@@ -43,8 +43,8 @@ impl Store {
         .await
     }
 
-    /// Claims up to `limit` mails that are due. What was claimed and not recorded within 30 s, because
-    /// the process died, is due again.
+    /// Claims up to `limit` mails that are due. What was claimed and neither recorded nor
+    /// renewed within 4 s, because the process died, is due again.
     pub async fn claim(&self, limit: i64) -> sqlx::Result<Vec<Claim>> {
         sqlx::query_as!(
             Claim,
@@ -60,7 +60,7 @@ impl Store {
             ), claimed AS (
                 UPDATE emails
                 SET state = 'sending', attempts = attempts + 1, version = version + 1,
-                    next_attempt_at = now() AT TIME ZONE 'UTC' + interval '30 seconds'
+                    next_attempt_at = now() AT TIME ZONE 'UTC' + interval '4 seconds'
                 FROM due
                 WHERE emails.id = due.id
                 RETURNING emails.id, user_id, template, task_id, traceparent, attempts
@@ -73,6 +73,22 @@ impl Store {
         )
         .fetch_all(&self.pool)
         .await
+    }
+
+    /// Keeps the claimed mail from being due again for another 4 s; nothing if the claim has passed to another.
+    pub async fn renew(&self, claim: &Claim) -> sqlx::Result<()> {
+        sqlx::query!(
+            "
+            UPDATE emails
+            SET next_attempt_at = now() AT TIME ZONE 'UTC' + interval '4 seconds'
+            WHERE id = $1 AND state = 'sending' AND attempts = $2
+            ",
+            claim.mail_id,
+            claim.attempts
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(())
     }
 
     /// Records that the mail server took the claimed mail; nothing if the claim has passed to another.

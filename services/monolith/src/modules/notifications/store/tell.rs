@@ -5,7 +5,7 @@ use sqlx::PgConnection;
 use crate::modules::notifications::domain::{Claim, Kind, Notice};
 
 /// Tells each person as they have chosen; the welcome always. In-app and mail are one statement. Mails
-/// of the same cause are written once. With `claimed` the mails are this caller's to send within 30 s,
+/// of the same cause are written once. With `claimed` the mails are this caller's to send within 4 s,
 /// and given back; else they are queued and none is given.
 pub async fn tell(
     conn: &mut PgConnection,
@@ -30,7 +30,7 @@ pub async fn tell(
                    CASE WHEN $9 THEN 'sending' ELSE 'queued' END,
                    CASE WHEN $9 THEN 1 ELSE 0 END,
                    now() AT TIME ZONE 'UTC'
-                       + CASE WHEN $9 THEN interval '30 seconds' ELSE interval '0' END
+                       + CASE WHEN $9 THEN interval '4 seconds' ELSE interval '0' END
             FROM told
             WHERE email
             ON CONFLICT (user_id, template, cause) DO NOTHING

@@ -1,0 +1,335 @@
+//! Every plot, one after the other, each on a fresh stack.
+
+use std::process::ExitCode;
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, ensure};
+use chrono::SecondsFormat;
+use clap::Args;
+use comfy_table::{Table, presets};
+use ficus_process::Clock;
+use serde::Serialize;
+use serde_json::json;
+use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
+use tokio::process::Child;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::plot::{AtSwitch, How, Meanwhile, PLOTS, Plot, named};
+use super::{late, stage};
+use crate::head::commit;
+use crate::judge::settle::{self, Doubt};
+use crate::judge::{Verdict, facts};
+use crate::screen::Screen;
+use crate::servers::Partition;
+use crate::stack::up::{self, Told};
+use crate::stack::{Root, Stack};
+use crate::trial::{GATEWAY, Size, Trial};
+use crate::{moves, print, request};
+
+pub(super) const FAILPOINTS: &str = "FICUS_FAILPOINTS";
+/// How long the owner changes; longer where each change has to wait for somebody.
+const LENGTH: Duration = Duration::from_secs(12);
+const LONG: Duration = Duration::from_secs(24);
+/// Between two changes of owner.
+const REST: Duration = Duration::from_millis(300);
+/// Before a switch that the gateway must not hear of.
+const UNHEARD: Duration = Duration::from_millis(100);
+const STALE: Duration = Duration::from_secs(3);
+/// How long mails and events may be under way, and the moves may take to come to rest.
+const SETTLING: Duration = Duration::from_secs(15);
+/// Longer than a claim of a mail lasts that nobody renews.
+const ECHO: Duration = Duration::from_secs(6);
+const RESTING: Duration = Duration::from_secs(45);
+/// Of the control database.
+const CONTROL: u16 = 8262;
+const SECOND_GATEWAY: &str = "127.0.0.1:8210";
+const ROWS: i64 = 2_000;
+const RATE: f64 = 200.0;
+const LATE_ITEMS: i64 = 30;
+
+/// What `lab faults` is told.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Each run starts a fresh stack with one mechanism taken out, puts it under load, has notifications move there and
+back, and does what shows the loss: it kills, stops or cuts off a process at the moment that matters. A stack of this
+clone that is up is stopped and removed first. Only builds with debug assertions can do without a mechanism.
+
+Exit status: 0 only if the judge found every one of them; with --sound, if it found nothing.
+
+Examples:
+  lab faults                          # all of them
+  lab faults fence-off inbox-off
+  lab faults fence-off --sound        # the same schedule with nothing taken out")]
+pub struct Arguments {
+    /// Which mechanisms [default: all]
+    #[arg(value_name = "NAME", value_parser = named)]
+    names: Vec<&'static Plot>,
+    /// Takes nothing out, and expects that nothing is found
+    #[arg(long)]
+    sound: bool,
+    /// The same seed gives the same requests
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Prints the report as JSON; what a person reads goes to standard error
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    servers: up::Servers,
+}
+
+/// What came of one plot.
+#[derive(Debug, Serialize)]
+struct Played {
+    name: &'static str,
+    seconds: f64,
+    /// Absent if it broke before.
+    verdict: Option<Verdict>,
+    /// Why it did not come to an end; absent if it did.
+    broke: Option<String>,
+}
+
+impl Played {
+    fn found(&self) -> bool {
+        self.verdict.as_ref().is_some_and(|verdict| {
+            let Verdict { lost, doubled, out_of_order, stale, dead_letters, .. } = verdict;
+            lost + doubled + out_of_order + stale + dead_letters > 0
+        })
+    }
+
+    fn as_expected(&self, sound: bool) -> bool {
+        self.verdict.is_some() && self.found() != sound
+    }
+
+    fn text(&self) -> String {
+        let Some(verdict) = &self.verdict else {
+            let why = self.broke.as_deref().unwrap_or_default();
+            return format!("it broke: {}", why.lines().next().unwrap_or_default());
+        };
+        let Verdict { lost, doubled, out_of_order, stale, dead_letters, .. } = *verdict;
+        let counted = [
+            (lost, "lost"),
+            (doubled, "doubled"),
+            (out_of_order, "out of order"),
+            (stale, "stale"),
+            (dead_letters, "dead letters"),
+        ];
+        let counted = counted.iter().filter(|(count, _)| *count > 0);
+        let counted: Vec<_> = counted.map(|(count, what)| format!("{count} {what}")).collect();
+        if counted.is_empty() { "nothing was found".to_owned() } else { counted.join(", ") }
+    }
+}
+
+/// Exit code 1 if a mechanism is missing and nobody noticed.
+pub async fn run(arguments: Arguments) -> Result<ExitCode> {
+    ensure!(
+        cfg!(debug_assertions),
+        "a release build has all its mechanisms; build without --release"
+    );
+    let root = Root::find()?;
+    let screen = Screen::new(arguments.json);
+    let started_at = Clock::system().now().to_rfc3339_opts(SecondsFormat::Millis, true);
+    let all: Vec<&'static Plot> = PLOTS.iter().collect();
+    let plots = if arguments.names.is_empty() { &all } else { &arguments.names };
+    let mut played = Vec::new();
+    for plot in plots {
+        screen.say(&format!("{}: without {}", plot.name, plot.without));
+        let begun = Instant::now();
+        let outcome = play(&root, plot, &arguments).await;
+        let (verdict, broke) = match outcome {
+            Ok(verdict) => (Some(verdict), None),
+            Err(error) => (None, Some(format!("{error:#}"))),
+        };
+        let seconds = begun.elapsed().as_secs_f64();
+        let one = Played { name: plot.name, seconds, verdict, broke };
+        if let Some(broke) = &one.broke {
+            screen.say(&format!("  {broke}"));
+        }
+        for finding in one.verdict.iter().flat_map(|verdict| &verdict.findings).take(3) {
+            screen.say(&format!("  {finding}"));
+        }
+        screen.say(&format!("  {}; {seconds:.0} s", one.text()));
+        played.push(one);
+    }
+    crate::stack::down::stop(&root).await?;
+    if arguments.json {
+        let report = json!({
+            "schema": 1, "commit": commit(&root).await, "seed": arguments.seed, "started_at": started_at,
+            "broker": "kafka", "sound": arguments.sound, "faults": played,
+        });
+        print::line(report.to_string())?;
+    }
+    screen.say(&format!("\n{}", table(&played)));
+    let as_expected = played.iter().filter(|one| one.as_expected(arguments.sound)).count();
+    let (word, all) = (if arguments.sound { "were clean" } else { "were found" }, played.len());
+    screen.say(&format!("\n{as_expected} of {all} {word}"));
+    Ok(if as_expected == all { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn table(played: &[Played]) -> Table {
+    let mut table = Table::new();
+    table.load_preset(presets::NOTHING);
+    table.set_header(["without", "found", "seconds"]);
+    for one in played {
+        let without = named(one.name).map_or(one.name, |plot| plot.without);
+        table.add_row([without.to_owned(), one.text(), format!("{:.0}", one.seconds)]);
+    }
+    table
+}
+
+async fn play(root: &Root, plot: &'static Plot, arguments: &Arguments) -> Result<Verdict> {
+    let Arguments { sound, seed, ref servers, .. } = *arguments;
+    let partition = Arc::new(Partition::before(CONTROL).await?);
+    let told = told(plot, sound, partition.port);
+    let wanted =
+        up::Arguments { servers: servers.clone(), told: told.clone(), ..Default::default() };
+    let size = Size { rows: ROWS, seed, rate: RATE };
+    let keyless = plot.meanwhile == Meanwhile::NoKeys;
+    let trial = Trial::begin(root, &wanted, size, "faults-ledger.jsonl", keyless).await?;
+    let Trial { stack, before, world, client, load } = trial;
+    let few = plot.meanwhile == Meanwhile::FewChoosers;
+    world.lock().unwrap_or_else(PoisonError::into_inner).few_choosers = few;
+    let crashes = Arc::default();
+    let over = CancellationToken::new();
+    let (resurrect, watch) = (
+        stage::resurrect(root.clone(), servers.clone(), plot, told, Arc::clone(&crashes)),
+        stage::watch(root.clone(), plot, Arc::clone(&partition), over.clone()),
+    );
+    let _resurrecting = Hand(tokio::spawn(resurrect));
+    let mut watching = Hand(tokio::spawn(watch));
+    moves::prepare(root).await.context("failed to make notifications ready")?;
+    plant(plot, sound, &stack).await?;
+    let second = if plot.at_switch == AtSwitch::CutBefore {
+        let second =
+            up::beside(root, "gateway", &["--listen", SECOND_GATEWAY, "--name", "gateway-2"])?;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        client.spread([GATEWAY.to_owned(), format!("http://{SECOND_GATEWAY}")]);
+        Some(second)
+    } else {
+        None
+    };
+    match plot.meanwhile {
+        Meanwhile::LateCommits => late::commits(stack.database("monolith")?, LATE_ITEMS).await?,
+        Meanwhile::LateEvents => late::events(stack.database("monolith")?).await?,
+        _ => {}
+    }
+    there_and_back(root, plot, &partition).await?;
+    over.cancel();
+    (&mut watching.0).await??;
+    client.aim(GATEWAY);
+    load.stop().await;
+    partition.mend();
+    drop::<Option<Child>>(second);
+    slow_mail(plot, Duration::ZERO).await?;
+
+    let stopped = facts::relays_stopped(&stack).await?;
+    if !stopped.is_empty() {
+        // Nothing moves any more, and what is missing never comes.
+        return Ok(Verdict {
+            out_of_order: stopped.len(),
+            findings: stopped,
+            ..Verdict::default()
+        });
+    }
+    settle::converge(&world, &client).await?;
+    let rested = moves::rest_at_service(root, RESTING).await;
+    let differing = moves::differing(root, SETTLING).await?;
+    let mut verdict = match rested {
+        Ok(_) => {
+            let crashes = crashes.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            let doubt = Doubt { patience: SETTLING, echo: ECHO, crashes };
+            settle::verdict(root, &stack, &world, before, &doubt).await?
+        }
+        // Rows that differ keep it from moving, and are a finding by themselves.
+        Err(_) if differing.is_some() => Verdict::default(),
+        Err(error) => return Err(error),
+    };
+    if let Some(differing) = differing {
+        verdict.lose(&differing);
+    }
+    Ok(verdict)
+}
+
+/// What goes on behind a run ends with it.
+struct Hand(JoinHandle<Result<()>>);
+
+impl Drop for Hand {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// `control` is the port by which a process that is to be cut off reaches the control database.
+fn told(plot: &Plot, sound: bool, control: u16) -> Vec<Told> {
+    let mut told = Vec::new();
+    if plot.how == How::Process && !sound {
+        let (process, value) = match plot.name {
+            "outbox-apart" => {
+                let url = crate::servers::postgres::url(8261, "monolith");
+                (Some("monolith"), format!("{}={url}", plot.name))
+            }
+            name => (None, name.to_owned()),
+        };
+        told.push(Told { process, name: "FICUS_FAULTS", value });
+    }
+    if let Some(points) = plot.failpoints {
+        let process = Some(points.process);
+        told.push(Told { process, name: FAILPOINTS, value: points.what.to_owned() });
+    }
+    let cut = match plot.at_switch {
+        AtSwitch::Cut(process) => Some(process),
+        AtSwitch::CutBefore => Some("gateway"),
+        AtSwitch::Nothing | AtSwitch::Freeze(_) | AtSwitch::FreezeControllers => None,
+    };
+    if let Some(process) = cut {
+        let value = crate::servers::postgres::url(control, "control");
+        told.push(Told { process: Some(process), name: "CONTROL_DATABASE_URL", value });
+    }
+    told
+}
+
+async fn plant(plot: &Plot, sound: bool, stack: &Stack) -> Result<()> {
+    if let (How::Sql(script), false) = (plot.how, sound) {
+        for side in ["monolith", "notifications"] {
+            let mut database = PgConnection::connect(stack.database(side)?).await?;
+            database.execute(AssertSqlSafe(script)).await.context("failed to plant a fault")?;
+        }
+    }
+    if let Meanwhile::SlowMail(time) = plot.meanwhile {
+        slow_mail(plot, time).await?;
+    }
+    Ok(())
+}
+
+async fn slow_mail(plot: &Plot, time: Duration) -> Result<()> {
+    if matches!(plot.meanwhile, Meanwhile::SlowMail(_)) {
+        let milliseconds = u64::try_from(time.as_millis()).unwrap_or_default();
+        let body = json!({"milliseconds": milliseconds});
+        request::post("http://127.0.0.1:8252", "/smtp/delay", &body).await?;
+    }
+    Ok(())
+}
+
+/// Changes the owner as often as there is time for, without comparing in between.
+async fn there_and_back(root: &Root, plot: &Plot, partition: &Partition) -> Result<()> {
+    let begun = Instant::now();
+    let length = if plot.at_switch == AtSwitch::Nothing { LENGTH } else { LONG };
+    while begun.elapsed() < length {
+        let owner = moves::owner(root).await?;
+        let left = (length * 2).saturating_sub(begun.elapsed());
+        if plot.at_switch == AtSwitch::CutBefore {
+            partition.cut();
+            tokio::time::sleep(UNHEARD).await;
+            let changed = tokio::time::timeout(STALE, moves::change(root, owner));
+            let (_, ()) = tokio::join!(changed, tokio::time::sleep(STALE));
+            partition.mend();
+            tokio::time::sleep(stage::AWAY.saturating_sub(STALE)).await;
+        } else {
+            // What is refused is tried again; what the judge finds counts.
+            let _ = tokio::time::timeout(left, moves::change(root, owner)).await;
+        }
+        tokio::time::sleep(REST).await;
+    }
+    Ok(())
+}

@@ -1,0 +1,155 @@
+//! Has notifications move there and back, whatever dies meanwhile.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail};
+use serde_json::Value;
+use sqlx::{Connection as _, PgConnection};
+use tokio_util::sync::CancellationToken;
+
+use crate::shell::{self, Outcome};
+use crate::stack::{Root, Stack};
+use crate::tour::pages;
+
+/// Between two changes of owner.
+const REST: Duration = Duration::from_secs(1);
+/// How long one command may take, in the midst of deaths.
+const COMMAND: Duration = Duration::from_secs(90);
+/// How long a command is given again before the first death.
+const INSISTENCE: Duration = Duration::from_mins(2);
+
+/// Who owns notifications, and how often that has changed.
+#[derive(Debug, Clone, Copy)]
+pub struct Owner {
+    pub is_service: bool,
+    /// No switch is under way.
+    pub rests: bool,
+    pub switches: i64,
+}
+
+/// Does what chapter 4 of the tour does before the first switch.
+pub async fn prepare(root: &Root) -> Result<()> {
+    let chapters = pages::all(pages::SWITCHES);
+    let chapter =
+        chapters.iter().find(|chapter| chapter.n == 4).context("there is no chapter 4")?;
+    for step in chapter.steps.iter().take_while(|step| step.direction().is_none()) {
+        for block in &step.blocks {
+            insist(root, block).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Changes the owner again and again until it is told to stop, both sides compared whole before each time. What is
+/// refused, or cut off by a death, is tried again.
+pub async fn there_and_back(root: Root, stop: CancellationToken) {
+    while !stop.is_cancelled() {
+        if let Ok(owner) = owner(&root).await {
+            let change = async {
+                compare(&root).await?;
+                change(&root, owner).await
+            };
+            let _ = tokio::time::timeout(COMMAND, change).await;
+        }
+        tokio::select! {
+            () = tokio::time::sleep(REST) => {}
+            () = stop.cancelled() => {}
+        }
+    }
+}
+
+/// Ends with the service as the owner, which the judge expects; an error if it does not come to that in time.
+pub async fn rest_at_service(root: &Root, patience: Duration) -> Result<Owner> {
+    let begun = Instant::now();
+    let mut refused = String::new();
+    loop {
+        let found = owner(root).await;
+        match found {
+            Ok(owner) if owner.is_service && owner.rests => return Ok(owner),
+            _ if begun.elapsed() > patience => {
+                bail!("the service does not become the owner: {found:?} {refused}")
+            }
+            Ok(owner) if !owner.is_service => {
+                match tokio::time::timeout(COMMAND, change(root, owner)).await {
+                    Ok(Ok(Outcome::Refused(why))) => refused = why,
+                    Ok(Err(error)) => refused = format!("{error:#}"),
+                    Ok(Ok(Outcome::Done(_))) | Err(_) => {}
+                }
+                // What is refused for its age is refused again.
+                let _ = tokio::time::timeout(COMMAND, compare(root)).await;
+            }
+            _ => {}
+        }
+        tokio::time::sleep(REST).await;
+    }
+}
+
+/// Compares both sides whole until that is done; what differs, in words.
+pub async fn differing(root: &Root, patience: Duration) -> Result<Option<String>> {
+    let begun = Instant::now();
+    loop {
+        match compare(root).await? {
+            Outcome::Done(_) => return Ok(None),
+            Outcome::Refused(why) if why.contains("differs") => return Ok(Some(differences(&why))),
+            Outcome::Refused(why) if begun.elapsed() > patience => bail!("{why}"),
+            Outcome::Refused(_) => tokio::time::sleep(REST).await,
+        }
+    }
+}
+
+/// Has the other side become the owner.
+pub async fn change(root: &Root, owner: Owner) -> Result<Outcome> {
+    let verb = if owner.is_service { "reverse-traffic" } else { "switch-traffic" };
+    shell::run(root, &format!(".ficus/bin/ficus move notifications {verb}")).await
+}
+
+/// How many rows differ, and one of them, of what `vdiff` prints for machines.
+fn differences(printed: &str) -> String {
+    let outcome: Option<Value> =
+        printed.lines().rev().find_map(|line| serde_json::from_str(line).ok());
+    let first = |name: &str| {
+        let text = outcome.as_ref()?.get(name)?.get(0)?.as_str()?;
+        text.split(';').next().map(str::to_owned)
+    };
+    match (first("lines"), first("refusals")) {
+        (Some(rows), Some(row)) => format!("{rows}: {row}"),
+        _ => printed.to_owned(),
+    }
+}
+
+async fn compare(root: &Root) -> Result<Outcome> {
+    shell::run(root, ".ficus/bin/ficus move notifications vdiff").await
+}
+
+/// By the control database.
+pub async fn owner(root: &Root) -> Result<Owner> {
+    let stack = Stack::of(root)?;
+    let mut control = PgConnection::connect(stack.database("control")?).await?;
+    let statement = "SELECT owner = 'service', step IS NULL, epoch - 1 FROM move WHERE capability = 'notifications'";
+    let (is_service, rests, switches) = sqlx::query_as(statement).fetch_one(&mut control).await?;
+    Ok(Owner { is_service, rests, switches })
+}
+
+async fn insist(root: &Root, block: &str) -> Result<()> {
+    let begun = Instant::now();
+    loop {
+        match shell::run(root, block).await? {
+            Outcome::Done(_) => return Ok(()),
+            Outcome::Refused(why) if begun.elapsed() > INSISTENCE => bail!("{why}"),
+            Outcome::Refused(_) => tokio::time::sleep(REST).await,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::differences;
+
+    #[test]
+    fn what_differs_is_told_by_number_and_example() {
+        let printed = "`vdiff`: exit status: 2\n\n{\"lines\":[\"9 rows compared, 2 differ; 0 changed\"],\
+                       \"refusals\":[\"items 5: differs; mend it\",\"items 6: differs; mend it\"]}";
+        assert_eq!(differences(printed), "9 rows compared, 2 differ: items 5: differs");
+        assert_eq!(differences("nothing of the kind"), "nothing of the kind");
+    }
+}

@@ -1,0 +1,111 @@
+//! A database that falls silent: its connections stay open and nothing passes. Requests fail or wait meanwhile; when
+//! it speaks again all is well within seconds, and nothing is held for ever.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use sqlx::postgres::PgConnectOptions;
+use tokio::task::JoinHandle;
+use trellis_lab::servers::Partition;
+use trellis_testkit::wait_until;
+
+use crate::http;
+use crate::people::{People, Person};
+use crate::stack::{PATIENCE, Stack};
+
+const SILENCE: Duration = Duration::from_secs(5);
+/// From the end of the silence on, errors may last so long.
+const RECOVERY: Duration = Duration::from_secs(3);
+const WELL: Duration = Duration::from_secs(2);
+const EVERY: Duration = Duration::from_millis(50);
+const CUTS: usize = 4;
+
+/// When each request was sent, and what it was answered if that was wrong.
+type Answers = Arc<Mutex<Vec<(Instant, Option<String>)>>>;
+
+/// Reads and writes of both owners, whether or not earlier ones were answered.
+async fn ask(gateway: String, person: Person, task: i64, ended: Arc<AtomicBool>, answers: Answers) {
+    let mut asking: Vec<JoinHandle<()>> = Vec::new();
+    for number in 0.. {
+        if ended.load(Ordering::Relaxed) {
+            break;
+        }
+        let (gateway, answers) = (gateway.clone(), Arc::clone(&answers));
+        let headers =
+            format!("Authorization: Bearer {}\r\nIdempotency-Key: {number}\r\n", person.token());
+        let (line, body) = match number % 4 {
+            0 => ("GET /v1/inbox".to_owned(), String::new()),
+            1 => (format!("GET /v1/tasks/{task}"), String::new()),
+            2 => (format!("POST /v1/tasks/{task}/comments"), r#"{"body": "here"}"#.to_owned()),
+            _ => ("POST /v1/inbox/read-all".to_owned(), "{}".to_owned()),
+        };
+        asking.push(tokio::spawn(async move {
+            let sent = Instant::now();
+            let (status, said) = http::send(&gateway, &line, &headers, &body).await;
+            let wrong = (status != 200).then(|| format!("{line} answered {status} {said}"));
+            answers.lock().unwrap().push((sent, wrong));
+        }));
+        tokio::time::sleep(EVERY).await;
+    }
+    for one in asking {
+        one.await.unwrap();
+    }
+}
+
+/// How many connections of the program's pools are in use.
+async fn in_use(stack: &Stack, program: &str) -> u64 {
+    let served = http::send(&stack.metrics(program), "GET /metrics", "", "").await.1;
+    let lines = served.lines().filter(|line| line.starts_with("db_client_connection_count{"));
+    let used = lines.filter(|line| line.contains("\"used\""));
+    used.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_was_silent_is_used_again_at_once() {
+    let mut partitions = Vec::new();
+    let stack = Stack::start_with(async |environment| {
+        for name in ["MONOLITH_DATABASE_URL", "NOTIFICATIONS_DATABASE_URL"] {
+            let (_, url) = environment.iter_mut().find(|(known, _)| *known == name).unwrap();
+            let port = url.parse::<PgConnectOptions>().unwrap().get_port();
+            let partition = Partition::before(port).await.unwrap();
+            *url = url.replace(&format!(":{port}/"), &format!(":{}/", partition.port));
+            partitions.push(partition);
+        }
+    })
+    .await;
+    let person = People::of(&stack).new_person().await;
+    let task = person.task().await;
+    stack.copied().await;
+    stack.switch(true).await;
+
+    let (ended, answers) = (Arc::new(AtomicBool::new(false)), Answers::default());
+    let asking =
+        tokio::spawn(ask(stack.gateway(), person, task, Arc::clone(&ended), Arc::clone(&answers)));
+    for cut in 0..CUTS {
+        let partition = &partitions[cut % 2];
+        partition.cut();
+        tokio::time::sleep(SILENCE).await;
+        partition.mend();
+        let well_from = Instant::now() + RECOVERY;
+        tokio::time::sleep(RECOVERY + WELL).await;
+        let until = Instant::now();
+        // What was sent last has been answered by then, or is too late.
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        let answers = answers.lock().unwrap();
+        let due: Vec<_> =
+            answers.iter().filter(|(sent, _)| (well_from..until).contains(sent)).collect();
+        let wrong: Vec<_> = due.iter().filter_map(|(_, wrong)| wrong.as_ref()).collect();
+        assert!(wrong.is_empty(), "after silence {cut}: {wrong:#?}");
+        let expected = WELL.as_millis() / EVERY.as_millis() / 2;
+        assert!(due.len() as u128 > expected, "after silence {cut} only {} answers", due.len());
+    }
+    ended.store(true, Ordering::Relaxed);
+    asking.await.unwrap();
+    for program in ["monolith", "notifications"] {
+        wait_until(&format!("no connection of {program} is held"), PATIENCE / 4, async || {
+            in_use(&stack, program).await == 0
+        })
+        .await;
+    }
+}
