@@ -8,6 +8,7 @@ use crate::stand::{MOVING, Stand};
 
 #[tokio::test]
 async fn headers_of_one_hop_and_claims_of_identity_are_stripped_and_rebuilt() {
+    ficus_process::trace_only();
     let stand = Stand::start(MOVING).await;
     let headers = [
         ("connection", "keep-alive, x-named"),

@@ -264,7 +264,9 @@ async fn none_of_two_hundred_ambiguous_requests_is_passed_on() {
         // A head is passed on before its chunks are read; what is behind it must not be.
         let begun = case.contains("Transfer-Encoding: chunked\r\n\r\n");
         let kept_back = passed.is_empty() || begun && !passed.contains("smuggled");
-        if !(refused || begun && answer.is_empty()) || !kept_back {
+        // The preface of another protocol, or a body that breaks off, may end the connection without a word.
+        let wordless = answer.is_empty() && (begun || case.starts_with("PRI "));
+        if !(refused || wordless) || !kept_back {
             wrong.push(format!(
                 "{case:?}\n  was answered {answer:.60?}\n  and passed on as {passed:.200?}"
             ));
