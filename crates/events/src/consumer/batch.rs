@@ -64,6 +64,9 @@ enum Failure {
 
 impl From<sqlx::Error> for Failure {
     fn from(error: sqlx::Error) -> Self {
+        if planted("fence-is-poison") && ficus_pg::fenced(&error).is_some() {
+            return Self::Event { reason: error.to_string(), is_final: false };
+        }
         Self::Interrupted(error.into())
     }
 }
