@@ -87,7 +87,8 @@ impl Error {
         }
     }
 
-    /// 500 for a write whose commit was not answered: it may have happened, so it must not be told as refused.
+    /// 500 for a write whose commit was not answered, or that has left something behind when it failed: it may have
+    /// happened, so it must not be told as refused.
     pub fn outcome_unknown() -> Self {
         Self {
             kind: Kind::Internal,

@@ -16,7 +16,7 @@ impl From<sqlx::Error> for Ended {
 pub fn refusal(error: &sqlx::Error) -> Error {
     if let Some(fenced) = ficus_pg::fenced(error) {
         if !progress::untouched() {
-            return Error::unavailable("unavailable", "this part of Trellis is being moved");
+            return Error::outcome_unknown();
         }
         return Error::fenced(fenced.capability, fenced.epoch);
     }

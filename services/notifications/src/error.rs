@@ -26,14 +26,14 @@ impl Error {
             return if progress::untouched() {
                 ficus_rpc::Error::fenced(fenced.capability, fenced.epoch)
             } else {
-                away("this part of Trellis is being moved")
+                ficus_rpc::Error::outcome_unknown()
             };
         }
         tracing::error!(method, %error, "request failed");
         match error {
             sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::Io(_) => {
                 if progress::untouched() {
-                    away("the database is away")
+                    ficus_rpc::Error::unavailable("unavailable", "the database is away")
                 } else {
                     ficus_rpc::Error::outcome_unknown()
                 }
@@ -41,10 +41,6 @@ impl Error {
             _ => ficus_rpc::Error::internal(),
         }
     }
-}
-
-fn away(detail: &str) -> ficus_rpc::Error {
-    ficus_rpc::Error::unavailable("unavailable", detail)
 }
 
 #[cfg(test)]

@@ -134,7 +134,11 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode> {
     let plots = if arguments.names.is_empty() { &all } else { &arguments.names };
     let mut played = Vec::new();
     for plot in plots {
-        screen.say(&format!("{}: without {}", plot.name, plot.without));
+        screen.say(&if arguments.sound {
+            format!("the schedule of {}, with nothing taken out", plot.name)
+        } else {
+            format!("{}: without {}", plot.name, plot.without)
+        });
         let begun = Instant::now();
         let outcome = play(&root, plot, &arguments).await;
         let (verdict, broke) = match outcome {

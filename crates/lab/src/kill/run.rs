@@ -31,7 +31,7 @@ use crate::trial::{Size, Trial};
 #[derive(Args, Debug)]
 #[command(after_help = "\
 A stack of this clone that is up is stopped and removed first. Each victim is started again a second after its
-death, and the next blow falls when all is normal again. Notifications move there and back all the while.
+death, or as --away says, and the next blow falls when all is normal again. Notifications move there and back all the while.
 
 Exit status: 0 only if nothing was lost, doubled, out of order or stale, and nothing died by itself.
 
@@ -40,6 +40,7 @@ Examples:
   lab kill --for 5m --seed 7
   lab kill --kills 60
   lab kill --victims kafka,postgres-services --kills 10
+  lab kill --victims kafka --kills 1 --away 30s
   lab kill --json > kill.json")]
 pub struct Arguments {
     /// How long blows fall, as 90s or 5m
@@ -60,6 +61,9 @@ pub struct Arguments {
     /// Only these are struck
     #[arg(long, value_delimiter = ',', value_name = "NAME")]
     victims: Vec<Victim>,
+    /// Between a victim's death and its next start
+    #[arg(long, default_value = "1s", value_name = "TIME", value_parser = time)]
+    away: Duration,
     /// Prints the report as JSON; what a person reads goes to standard error
     #[arg(long)]
     json: bool,
@@ -162,7 +166,7 @@ impl Run {
 
     /// Strikes until it has been long enough; what was struck is answered also where it broke.
     async fn strike(&mut self, load: &Load, backlog: &Backlog) -> (Vec<Struck>, Result<()>) {
-        let Arguments { seed, length, kills, victims, servers, .. } = &self.arguments;
+        let Arguments { seed, length, kills, victims, servers, away, .. } = &self.arguments;
         let victims = if victims.is_empty() { Victim::value_variants() } else { victims };
         // A broker that was there before is somebody else's.
         let own = |victim: &&Victim| servers.kafka.is_none() || **victim != Victim::Kafka;
@@ -172,7 +176,7 @@ impl Run {
         }
         // Not the generator of the requests, which would repeat its numbers.
         let mut random = StdRng::seed_from_u64(seed.wrapping_add(1 << 32));
-        let executioner = Executioner { root: &self.root, servers, load, backlog };
+        let executioner = Executioner { root: &self.root, servers, load, backlog, away: *away };
         let begun = Instant::now();
         let mut struck = Vec::new();
         while kills.map_or(begun.elapsed() < *length, |kills| struck.len() < kills) {

@@ -13,8 +13,6 @@ use super::report::Struck;
 use crate::judge::mails::Crash;
 use crate::stack::{Root, Stack, health, process, up};
 
-/// Between death and the next start.
-const DEATH: Duration = Duration::from_secs(1);
 /// How long a victim may take until all is normal again before the run gives up on it.
 const PATIENCE: Duration = Duration::from_mins(1);
 const LOOK: Duration = Duration::from_millis(100);
@@ -25,6 +23,8 @@ pub struct Executioner<'a> {
     pub servers: &'a up::Servers,
     pub load: &'a Load,
     pub backlog: &'a Backlog,
+    /// Between death and the next start.
+    pub away: Duration,
 }
 
 impl Executioner<'_> {
@@ -41,7 +41,7 @@ impl Executioner<'_> {
                     if blow.victim.is_postgres() { Signal::SIGQUIT } else { Signal::SIGKILL };
                 process::send(entry, signal);
                 ensure!(process::gone(entry, PATIENCE).await, "{name} does not die");
-                tokio::time::sleep(DEATH).await;
+                tokio::time::sleep(self.away).await;
                 up::again(self.root, name, self.servers, &[]).await?;
             }
             How::Freeze(length) => {

@@ -78,7 +78,7 @@ async fn state_of_the_mail(pool: &PgPool) -> Option<String> {
 }
 
 #[tokio::test]
-async fn a_request_that_has_mailed_is_refused_without_leave_to_repeat_it() {
+async fn a_request_that_has_mailed_is_neither_told_as_refused_nor_repeated() {
     let trellis = Trellis::start().await;
     let (ada, bob) = (trellis.person().await, trellis.person().await);
     let (fence, _service) = Fence::prepare(&trellis).await;
@@ -86,7 +86,7 @@ async fn a_request_that_has_mailed_is_refused_without_leave_to_repeat_it() {
     let address = serve(Handler::new(&trellis, fence.clone(), news)).await;
 
     let mailed = trellis.post_at(address, "/?mail=true").await;
-    mailed.refused(503, "unavailable");
+    mailed.refused(500, "outcome_unknown");
     assert_eq!(mailed.header("ficus-fenced"), "");
     assert_eq!(trellis.mail.mails_to(&bob.email).len(), 2, "the welcome, and this one once");
 
