@@ -7,7 +7,7 @@ use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::report::Sample;
 use crate::{Client, Planned, Report, Scenario};
@@ -23,12 +23,12 @@ pub struct Options {
     pub seed: u64,
 }
 
-/// Load that is running.
+/// Load that is running. Dropped, it sends nothing more.
 #[derive(Debug)]
 pub struct Load {
     begun: Instant,
     report: Arc<Mutex<Report>>,
-    stop: CancellationToken,
+    stop: DropGuard,
     schedule: JoinHandle<()>,
 }
 
@@ -40,7 +40,7 @@ impl Load {
         let stop = CancellationToken::new();
         let run = Run { begun, client, scenario, report: report.clone(), options };
         let schedule = tokio::spawn(run.until(stop.clone()));
-        Self { begun, report, stop, schedule }
+        Self { begun, report, stop: stop.drop_guard(), schedule }
     }
 
     /// When the load began.
@@ -60,7 +60,7 @@ impl Load {
 
     /// Sends nothing more, waits for what is in flight and answers the report.
     pub async fn stop(self) -> Report {
-        self.stop.cancel();
+        drop(self.stop);
         // The schedule panics only if the scenario did; the report is still what was counted.
         let _ = self.schedule.await;
         std::mem::take(&mut lock(&self.report))

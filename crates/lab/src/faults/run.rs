@@ -32,6 +32,8 @@ pub(super) const FAILPOINTS: &str = "FICUS_FAILPOINTS";
 /// How long the owner changes; longer where each change has to wait for somebody.
 const LENGTH: Duration = Duration::from_secs(12);
 const LONG: Duration = Duration::from_secs(24);
+/// A schedule meets its moment by chance; so often it is played until something is found.
+const PLAYS: usize = 3;
 /// Between two changes of owner.
 const REST: Duration = Duration::from_millis(300);
 /// Before a switch that the gateway must not hear of.
@@ -139,21 +141,20 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode> {
         } else {
             format!("{}: without {}", plot.name, plot.without)
         });
-        let begun = Instant::now();
-        let outcome = play(&root, plot, &arguments).await;
-        let (verdict, broke) = match outcome {
-            Ok(verdict) => (Some(verdict), None),
-            Err(error) => (None, Some(format!("{error:#}"))),
-        };
-        let seconds = begun.elapsed().as_secs_f64();
-        let one = Played { name: plot.name, seconds, verdict, broke };
+        let mut one = played_once(&root, plot, &arguments).await;
+        for _ in 1..PLAYS {
+            if arguments.sound || one.found() {
+                break;
+            }
+            one = played_once(&root, plot, &arguments).await;
+        }
         if let Some(broke) = &one.broke {
             screen.say(&format!("  {broke}"));
         }
         for finding in one.verdict.iter().flat_map(|verdict| &verdict.findings).take(3) {
             screen.say(&format!("  {finding}"));
         }
-        screen.say(&format!("  {}; {seconds:.0} s", one.text()));
+        screen.say(&format!("  {}; {:.0} s", one.text(), one.seconds));
         played.push(one);
     }
     crate::stack::down::stop(&root).await?;
@@ -169,6 +170,15 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode> {
     let (word, all) = (if arguments.sound { "were clean" } else { "were found" }, played.len());
     screen.say(&format!("\n{as_expected} of {all} {word}"));
     Ok(if as_expected == all { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+async fn played_once(root: &Root, plot: &'static Plot, arguments: &Arguments) -> Played {
+    let begun = Instant::now();
+    let (verdict, broke) = match play(root, plot, arguments).await {
+        Ok(verdict) => (Some(verdict), None),
+        Err(error) => (None, Some(format!("{error:#}"))),
+    };
+    Played { name: plot.name, seconds: begun.elapsed().as_secs_f64(), verdict, broke }
 }
 
 fn table(played: &[Played]) -> Table {
@@ -202,7 +212,16 @@ async fn play(root: &Root, plot: &'static Plot, arguments: &Arguments) -> Result
     );
     let _resurrecting = Hand(tokio::spawn(resurrect));
     let mut watching = Hand(tokio::spawn(watch));
-    moves::prepare(root).await.context("failed to make notifications ready")?;
+    if let Err(error) = moves::prepare(root).await {
+        let why = format!("{error:#}");
+        if !why.contains("differs") {
+            return Err(error.context("failed to make notifications ready"));
+        }
+        // Rows that differ after the copy keep it from moving, and are a finding by themselves.
+        let mut verdict = Verdict::default();
+        verdict.lose(&why);
+        return Ok(verdict);
+    }
     plant(plot, sound, &stack).await?;
     let second = if plot.at_switch == AtSwitch::CutBefore {
         let second =

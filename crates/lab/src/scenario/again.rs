@@ -61,6 +61,10 @@ impl World {
         if let Some(client) = client {
             request.bearer = Some(self.clients[*client].token.clone());
         }
-        Some(expect_ok(request, What::Repeat(Box::new(unsettled))))
+        let expected = unsettled.expected;
+        let mut planned = expect_ok(request, What::Repeat(Box::new(unsettled)));
+        planned.expected = expected;
+        planned.step.expected = expected;
+        Some(planned)
     }
 }

@@ -23,7 +23,7 @@ impl World {
             self.stale.push(format!("{} answered {status}, not {}", step.route, step.expected));
         }
         match step.what {
-            What::Write(write) => self.take_write(*write, reply),
+            What::Write(write) => self.take_write(*write, step.expected, reply),
             What::Repeat(unsettled) => self.take_repeat(*unsettled, reply),
             _ if reply.class != Class::Acknowledged => {}
             What::SignIn { client } => self.take_token(client, &answer()),
@@ -48,12 +48,12 @@ impl World {
     }
 
     /// A write of which nothing is known keeps what it holds: it may still happen.
-    fn take_write(&mut self, write: Write, reply: &Reply) {
+    fn take_write(&mut self, write: Write, expected: StatusCode, reply: &Reply) {
         let effect = self.settle(&write, reply);
         let (kind, marker, request) = (write.kind, write.marker.clone(), write.request.clone());
         let number = self.ledger.append(kind, marker, effect, request, reply);
         if reply.class == Class::Unknown && !self.keyless {
-            self.put_back(Unsettled { number, write });
+            self.put_back(Unsettled { number, expected, write });
         }
     }
 

@@ -62,6 +62,7 @@ pub struct Write {
 pub struct Unsettled {
     /// Of its record in the ledger.
     pub number: usize,
+    pub expected: StatusCode,
     pub write: Write,
 }
 

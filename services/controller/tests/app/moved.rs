@@ -43,3 +43,12 @@ async fn a_strangers_app_moves_there_and_back_and_no_client_notices() {
     assert_eq!((refused_reads, refused_writes), (0, 0), "a client was refused");
     crew.stop(&stand, true).await;
 }
+
+#[test]
+fn the_page_on_a_monolith_of_ones_own_shows_what_is_moved_here() {
+    let page = include_str!("../../../../docs/take-home.md");
+    assert!(page.contains(include_str!("harbour/ficus.toml")));
+    let tables = include_str!("harbour/move/tables.toml");
+    let shown = page.split("```toml\n").nth(2).and_then(|rest| rest.split("```").next()).unwrap();
+    assert!(tables.contains(shown), "{shown}");
+}

@@ -140,6 +140,20 @@ fn a_write_of_which_nothing_is_known_is_repeated_until_something_is() {
 }
 
 #[test]
+fn a_repeat_is_expected_to_be_answered_as_the_first_was() {
+    let mut world = world();
+    let mut random = StdRng::seed_from_u64(1);
+    let mut first = world.prefer(&mut random).unwrap();
+    first.step.expected = StatusCode::NOT_FOUND;
+    world.answered(first.step, &reply(Class::Unknown, &Value::Null));
+    let again = world.unfinished().unwrap();
+    assert_eq!(again.expected, StatusCode::NOT_FOUND);
+    let gone = Reply { status: Some(StatusCode::NOT_FOUND), ..reply(Class::Refused, &json!({})) };
+    world.answered(again.step, &gone);
+    assert!(world.stale.is_empty(), "{:?}", world.stale);
+}
+
+#[test]
 fn a_lost_session_is_begun_anew_before_a_write_is_repeated() {
     let mut world = world();
     world.clients[2].token = "lost".to_owned();
