@@ -13,7 +13,7 @@ use rdkafka::{
 use super::ConsumerConfig;
 use crate::Event;
 
-/// As many as are applied within some ten milliseconds: their transaction holds tables that a fence waits for.
+/// Their one transaction holds tables that a fence waits for, so it is kept short.
 const MAX_BATCH: usize = 100;
 
 /// A message, and the event in it if it is one.
