@@ -1,7 +1,7 @@
 //! Every plot, one after the other, each on a fresh stack.
 
 use std::process::ExitCode;
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use super::plot::{AtSwitch, How, Meanwhile, PLOTS, Plot, named};
 use super::{late, stage};
 use crate::head::{commit, server_version};
+use crate::judge::mails::Crash;
 use crate::judge::settle::{self, Doubt};
 use crate::judge::{Verdict, facts};
 use crate::screen::Screen;
@@ -207,16 +208,28 @@ async fn play(root: &Root, plot: &'static Plot, arguments: &Arguments) -> Result
     let size = Size { rows: ROWS, seed, rate: RATE };
     let keyless = plot.meanwhile == Meanwhile::NoKeys;
     let trial = Trial::begin(root, &wanted, size, "faults-ledger.jsonl", keyless).await?;
-    let Trial { stack, before, world, client, load } = trial;
     let few = plot.meanwhile == Meanwhile::FewChoosers;
-    world.lock().unwrap_or_else(PoisonError::into_inner).few_choosers = few;
+    trial.world.lock().unwrap_or_else(PoisonError::into_inner).few_choosers = few;
     let crashes = Arc::default();
+    let resurrect =
+        stage::resurrect(root.clone(), servers.clone(), plot, told, Arc::clone(&crashes));
+    tokio::select! {
+        verdict = under_load(root, plot, sound, trial, &partition, &crashes) => verdict,
+        Err(error) = resurrect => Err(error.context("who died was not started again")),
+    }
+}
+
+async fn under_load(
+    root: &Root,
+    plot: &'static Plot,
+    sound: bool,
+    trial: Trial,
+    partition: &Arc<Partition>,
+    crashes: &Mutex<Vec<Crash>>,
+) -> Result<Verdict> {
+    let Trial { stack, before, world, client, load } = trial;
     let over = CancellationToken::new();
-    let (resurrect, watch) = (
-        stage::resurrect(root.clone(), servers.clone(), plot, told, Arc::clone(&crashes)),
-        stage::watch(root.clone(), plot, Arc::clone(&partition), over.clone()),
-    );
-    let _resurrecting = Hand(tokio::spawn(resurrect));
+    let watch = stage::watch(root.clone(), plot, Arc::clone(partition), over.clone());
     let mut watching = Hand(tokio::spawn(watch));
     if let Err(error) = moves::prepare(root).await {
         let why = format!("{error:#}");
@@ -243,7 +256,7 @@ async fn play(root: &Root, plot: &'static Plot, arguments: &Arguments) -> Result
         Meanwhile::LateEvents => late::events(stack.database("monolith")?).await?,
         _ => {}
     }
-    there_and_back(root, plot, &partition).await?;
+    there_and_back(root, plot, partition).await?;
     over.cancel();
     (&mut watching.0).await??;
     client.aim(GATEWAY);

@@ -45,7 +45,14 @@ pub async fn resurrect(
             let told: Vec<Told> = told.iter().filter(meant).cloned().collect();
             starts += 1;
             up::again(&root, &entry.name, &servers, &told).await?;
-            health::wait(Stack::of(&root)?.named(&entry.name)?).await?;
+            let up = Stack::of(&root)?;
+            let up = up.named(&entry.name)?;
+            if let Err(error) = health::wait(up).await
+                && up.alive()
+            {
+                return Err(error);
+            }
+            // Who died again before it answered is found dead by the next look.
             let crash = Crash { from, until: Clock::system().now() };
             crashes.lock().unwrap_or_else(PoisonError::into_inner).push(crash);
         }
