@@ -5,7 +5,7 @@ LAB := target/debug/lab
 # Queries are checked against .sqlx; `make sqlx` refreshes it.
 export SQLX_OFFLINE ?= true
 
-.PHONY: help doctor deps build up down clean tour test kill faults lint fmt sqlx
+.PHONY: help doctor deps build up down clean tour test kill faults bench lint fmt sqlx
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,6 +30,10 @@ kill: build ## Kill whatever runs, under load, and see that nothing is lost (6 m
 
 faults: build ## Take out one mechanism at a time, and see that it is noticed (15 minutes)
 	$(LAB) faults $(FAULTS)
+
+bench: deps ## Measure beside opponents, on a release build (15 minutes)
+	cargo build --release --workspace --bins
+	target/release/lab bench $(BENCH)
 
 up: build ## Start Trellis and Ficus on this machine
 	$(LAB) up

@@ -17,7 +17,7 @@ outside() { # library, extended regex of the paths that may name it
 service_edge='^services/[a-z]+/src/(.*/)?(app|error)\.rs$'
 outside tonic "$service_edge|/(api|peers|upstream|internal)/|^crates/(rpc|contracts|control-api|process|load|sandbox|testkit|ficus)/"
 outside sqlx "$service_edge|/store(/|\.rs$)|^crates/(pg|owners|events|mover|testkit|lab)/"
-outside rdkafka '^crates/(events|sandbox|testkit)/'
+outside rdkafka '^crates/(events|sandbox|testkit)/|^crates/lab/src/bench/raw\.rs$'
 
 for package in ficus-gateway ficus-controller ficus-cli ficus-control-api ficus-owners ficus-mover \
   ficus-routing ficus-events ficus-pg ficus-process ficus-rpc ficus-load; do

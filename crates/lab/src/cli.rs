@@ -6,7 +6,7 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 
 use crate::stack::{down, logs, ps, up};
-use crate::{faults, kill, scratch, seed, tour};
+use crate::{bench, faults, kill, scratch, seed, tour};
 
 /// Runs Trellis on one machine: as ordinary processes, without Docker and without root.
 #[derive(Parser, Debug)]
@@ -48,6 +48,8 @@ enum Command {
     Kill(kill::Arguments),
     /// Takes out one mechanism at a time, and has the judge find it
     Faults(faults::Arguments),
+    /// Measures, each figure beside an opponent or a floor
+    Bench(bench::Arguments),
     /// Runs a command with servers of its own, and stops them when it ends
     Scratch(scratch::Arguments),
 }
@@ -64,6 +66,7 @@ impl Cli {
             Command::Tour(arguments) => Box::pin(tour::run(arguments)).await,
             Command::Kill(arguments) => Box::pin(kill::run(arguments)).await,
             Command::Faults(arguments) => Box::pin(faults::run(arguments)).await,
+            Command::Bench(arguments) => Box::pin(bench::run(arguments)).await,
             Command::Scratch(arguments) => Box::pin(scratch::run(arguments)).await,
         }
     }

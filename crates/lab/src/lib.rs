@@ -5,8 +5,9 @@
 //! [`scratch`] runs them for one command, [`stack`] for all of Trellis; [`seed`] fills the database.
 //! [`tour`] walks the migration under load and [`kill`] kills processes meanwhile, both while the virtual users
 //! of [`scenario`] work; [`judge`] compares what came of it with the ledger. [`faults`] takes one mechanism out at
-//! a time, to see that the judge notices.
+//! a time, to see that the judge notices. [`bench`] measures, beside opponents.
 
+mod bench;
 pub mod cli;
 pub mod faults;
 mod head;

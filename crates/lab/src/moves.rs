@@ -40,6 +40,18 @@ pub async fn prepare(root: &Root) -> Result<()> {
     Ok(())
 }
 
+/// Cuts the foreign keys across the edge, as chapter 4 of the tour does, and queues the mail.
+pub async fn cut(root: &Root) -> Result<()> {
+    let chapters = pages::all(pages::SWITCHES);
+    let chapter =
+        chapters.iter().find(|chapter| chapter.n == 4).context("there is no chapter 4")?;
+    let blocks = chapter.steps.iter().flat_map(|step| &step.blocks);
+    for block in blocks.filter(|block| block.contains(".ficus/bin/psql")) {
+        insist(root, block).await?;
+    }
+    Ok(())
+}
+
 /// Changes the owner again and again until it is told to stop, both sides compared whole before each time. What is
 /// refused, or cut off by a death, is tried again.
 pub async fn there_and_back(root: Root, stop: CancellationToken) {
@@ -130,7 +142,8 @@ pub async fn owner(root: &Root) -> Result<Owner> {
     Ok(Owner { is_service, rests, switches })
 }
 
-async fn insist(root: &Root, block: &str) -> Result<()> {
+/// Gives a block of commands again for as long as it is refused, for two minutes.
+pub async fn insist(root: &Root, block: &str) -> Result<()> {
     let begun = Instant::now();
     loop {
         match shell::run(root, block).await? {

@@ -57,10 +57,14 @@ impl Screen {
     /// Waits for Enter; answers what was typed before it.
     pub async fn enter(&self, question: &str) -> Result<String> {
         self.say(question);
-        let read = || {
+        let (tell, told) = tokio::sync::oneshot::channel();
+        // The runtime does not end before its own threads do, and this one ends with a line only.
+        std::thread::spawn(move || {
             let mut line = String::new();
-            std::io::stdin().read_line(&mut line).map(|_| line.trim().to_owned())
-        };
-        tokio::task::spawn_blocking(read).await?.context("failed to read standard input")
+            let read = std::io::stdin().read_line(&mut line).map(|_| line.trim().to_owned());
+            // Nobody waits for it any more after Ctrl-C.
+            let _ = tell.send(read);
+        });
+        told.await?.context("failed to read standard input")
     }
 }

@@ -8,7 +8,8 @@ use anyhow::{Context as _, Result};
 use ficus_load::{Client, Ledger, Load, Options};
 
 use crate::judge::facts::Before;
-use crate::scenario::{World, people};
+use crate::scenario::World;
+use crate::scenario::people::{self, Crowd};
 use crate::seed::seed;
 use crate::stack::{Root, Stack, down, up};
 
@@ -27,6 +28,7 @@ pub struct Size {
     pub seed: u64,
     /// Requests a second.
     pub rate: f64,
+    pub crowd: Crowd,
 }
 
 /// A stack under load.
@@ -54,7 +56,7 @@ impl Trial {
         let stack = up::start(root, arguments).await?;
         seed(stack.database("monolith")?, size.rows, size.seed).await?;
         let before = Before::read(&stack).await?;
-        let (clients, teams) = people::sign_in(&stack, GATEWAY).await?;
+        let (clients, teams) = people::sign_in(&stack, GATEWAY, size.crowd).await?;
         let file = root.folder().join(ledger);
         let ledger = Ledger::create(&file).context("failed to open the ledger")?;
         let world = World::new(size.seed, clients, teams, ledger).keyless(keyless);

@@ -5,10 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
-use chrono::SecondsFormat;
 use clap::Args;
 use comfy_table::{Table, presets};
-use ficus_process::Clock;
 use serde::Serialize;
 use serde_json::json;
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
@@ -18,14 +16,16 @@ use tokio_util::sync::CancellationToken;
 
 use super::plot::{AtSwitch, How, Meanwhile, PLOTS, Plot, named};
 use super::{late, stage};
-use crate::head::{commit, server_version};
+use crate::head::{Head, server_version};
 use crate::judge::mails::Crash;
 use crate::judge::settle::{self, Doubt};
 use crate::judge::{Verdict, facts};
+use crate::scenario::people::FEW;
 use crate::screen::Screen;
 use crate::servers::Partition;
+use crate::stack::programs::Health;
 use crate::stack::up::{self, Told};
-use crate::stack::{Root, Stack};
+use crate::stack::{Root, Stack, health};
 use crate::trial::{GATEWAY, Size, Trial};
 use crate::{moves, print, request};
 
@@ -47,7 +47,7 @@ const ECHO: Duration = Duration::from_secs(6);
 const RESTING: Duration = Duration::from_secs(45);
 /// Of the control database.
 const CONTROL: u16 = 8262;
-const SECOND_GATEWAY: &str = "127.0.0.1:8210";
+const SECOND_GATEWAY: u16 = 8210;
 const ROWS: i64 = 2_000;
 const RATE: f64 = 200.0;
 const LATE_ITEMS: i64 = 30;
@@ -80,6 +80,15 @@ pub struct Arguments {
     json: bool,
     #[command(flatten)]
     servers: up::Servers,
+}
+
+/// The whole.
+#[derive(Debug, Serialize)]
+struct FaultsReport<'a> {
+    #[serde(flatten)]
+    head: Head,
+    sound: bool,
+    faults: &'a [Played],
 }
 
 /// What came of one plot.
@@ -134,7 +143,7 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode> {
     );
     let root = Root::find()?;
     let screen = Screen::new(arguments.json);
-    let started_at = Clock::system().now().to_rfc3339_opts(SecondsFormat::Millis, true);
+    let mut head = Head::begin(&root, arguments.seed).await;
     let all: Vec<&'static Plot> = PLOTS.iter().collect();
     let plots = if arguments.names.is_empty() { &all } else { &arguments.names };
     let mut all_played = Vec::new();
@@ -159,17 +168,13 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode> {
         screen.say(&format!("  {}; {:.0} s", one.text(), one.seconds));
         all_played.push(one);
     }
-    let postgres = match Stack::of(&root) {
-        Ok(stack) => server_version(&stack).await.ok(),
-        Err(_) => None,
-    };
+    if let Ok(stack) = Stack::of(&root) {
+        head.postgres = server_version(&stack).await.ok();
+    }
     crate::stack::down::stop(&root).await?;
     if arguments.json {
-        let report = json!({
-            "schema": 1, "commit": commit(&root).await, "seed": arguments.seed, "started_at": started_at,
-            "broker": "kafka", "postgres": postgres, "sound": arguments.sound, "faults": all_played,
-        });
-        print::line(report.to_string())?;
+        let report = FaultsReport { head, sound: arguments.sound, faults: &all_played };
+        print::line(serde_json::to_string(&report)?)?;
     }
     screen.say(&format!("\n{}", table(&all_played)));
     let as_expected = all_played.iter().filter(|one| one.as_expected(arguments.sound)).count();
@@ -205,7 +210,7 @@ async fn play(root: &Root, plot: &'static Plot, arguments: &Arguments) -> Result
     let told = told(plot, sound, partition.port);
     let wanted =
         up::Arguments { servers: servers.clone(), told: told.clone(), ..Default::default() };
-    let size = Size { rows: ROWS, seed, rate: RATE };
+    let size = Size { rows: ROWS, seed, rate: RATE, crowd: FEW };
     let keyless = plot.meanwhile == Meanwhile::NoKeys;
     let trial = Trial::begin(root, &wanted, size, "faults-ledger.jsonl", keyless).await?;
     let few = plot.meanwhile == Meanwhile::FewChoosers;
@@ -243,10 +248,10 @@ async fn under_load(
     }
     plant(plot, sound, &stack).await?;
     let second = if plot.at_switch == AtSwitch::CutBefore {
-        let second =
-            up::beside(root, "gateway", &["--listen", SECOND_GATEWAY, "--name", "gateway-2"])?;
-        tokio::time::sleep(Duration::from_secs(1)).await;
-        client.spread([GATEWAY.to_owned(), format!("http://{SECOND_GATEWAY}")]);
+        let address = format!("127.0.0.1:{SECOND_GATEWAY}");
+        let second = up::beside(root, "gateway", &["--listen", &address, "--name", "gateway-2"])?;
+        health::until(Health::Http(SECOND_GATEWAY)).await?;
+        client.spread([GATEWAY.to_owned(), format!("http://{address}")]);
         Some(second)
     } else {
         None

@@ -8,6 +8,7 @@ use comfy_table::{Table, presets};
 use serde::Serialize;
 
 use super::blow::{Blow, How};
+use crate::head::Head;
 use crate::judge::Verdict;
 use crate::judge::mails::Crash;
 
@@ -26,12 +27,8 @@ pub struct Struck {
 /// The whole.
 #[derive(Debug, Default, Serialize)]
 pub struct KillReport {
-    pub schema: u32,
-    pub commit: Option<String>,
-    pub seed: u64,
-    pub started_at: String,
-    pub broker: &'static str,
-    pub postgres: Option<String>,
+    #[serde(flatten)]
+    pub head: Head,
     /// Of the load.
     pub seconds: f64,
     /// Why the run did not reach its end; absent if it did.

@@ -5,10 +5,8 @@ use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
-use chrono::SecondsFormat;
 use clap::{Args, ValueEnum as _};
 use ficus_load::Load;
-use ficus_process::Clock;
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 use tokio_util::sync::CancellationToken;
@@ -17,11 +15,12 @@ use super::backlog::Backlog;
 use super::blow::{Blow, Victim};
 use super::report::{BlowReport, KillReport, Requests, Struck};
 use super::strike::{Executioner, normal_again};
-use crate::head::{commit, server_version};
+use crate::head::{Head, server_version};
 use crate::judge::mails::Crash;
 use crate::judge::settle::{self, Doubt};
 use crate::moves;
 use crate::print;
+use crate::scenario::people::FEW;
 use crate::screen::Screen;
 use crate::stack::{Root, Stack, programs, up};
 use crate::tour;
@@ -80,17 +79,12 @@ const PATIENCE: Duration = Duration::from_mins(2);
 pub async fn run(arguments: Arguments) -> Result<ExitCode> {
     let root = Root::find()?;
     let screen = Screen::new(arguments.json);
-    let report = KillReport {
-        schema: 1,
-        commit: commit(&root).await,
-        seed: arguments.seed,
-        started_at: Clock::system().now().to_rfc3339_opts(SecondsFormat::Millis, true),
-        broker: "kafka",
-        ..KillReport::default()
-    };
+    let head = Head::begin(&root, arguments.seed).await;
+    let report = KillReport { head, ..KillReport::default() };
     let mut run = Run { root, arguments, screen, report };
     if let Err(error) = run.whole().await {
-        run.report.broke = Some(format!("{error:#}"));
+        // What broke first is the cause.
+        run.report.broke.get_or_insert_with(|| format!("{error:#}"));
     }
     run.report.sum_up();
     if run.arguments.json {
@@ -118,10 +112,10 @@ impl Run {
         self.screen.say("Starting everything, and writing a company's history.");
         let wanted =
             up::Arguments { servers: self.arguments.servers.clone(), ..Default::default() };
-        let size = Size { rows, seed, rate };
+        let size = Size { rows, seed, rate, crowd: FEW };
         let trial = Trial::begin(&self.root, &wanted, size, "kill-ledger.jsonl", false).await?;
         let Trial { stack, before, world, client, load } = trial;
-        self.report.postgres = server_version(&stack).await.ok();
+        self.report.head.postgres = server_version(&stack).await.ok();
         self.screen.say(&format!("{rate} requests/s from now on. Notifications are made ready."));
         moves::prepare(&self.root).await.context("failed to make notifications ready")?;
         let backlog = Backlog::watch(&stack, load.begun())?;
@@ -143,7 +137,9 @@ impl Run {
             BlowReport::new(struck, requests, asynchronous)
         });
         self.report.blows = blows.collect();
-        outcome?;
+        if let Err(error) = outcome {
+            self.report.broke = Some(format!("{error:#}"));
+        }
 
         self.screen
             .say("\nNo more blows. Waiting for mails and events, then comparing with the ledger.");

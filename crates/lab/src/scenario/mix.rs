@@ -36,6 +36,10 @@ impl Scenario for World {
         if let Some(planned) = self.again(random) {
             return planned;
         }
+        if self.only_choosing {
+            // Everybody's last change may still be under way.
+            return self.prefer(random).unwrap_or_else(|| self.workspaces(random));
+        }
         let all: u32 = MIX.iter().map(|(share, _)| share).sum();
         let mut drawn = random.random_range(0..all);
         for (share, draw) in MIX {

@@ -9,17 +9,25 @@ use crate::request;
 use crate::seed::PASSWORD;
 use crate::stack::Stack;
 
-/// Workspaces that take part.
-const TEAMS: i64 = 8;
-/// Members of each who do, and how many of them change preferences.
-const MEMBERS: usize = 8;
-const CHOOSERS: usize = 3;
+/// How many take part.
+#[derive(Debug, Clone, Copy)]
+pub struct Crowd {
+    /// The first workspaces.
+    pub teams: i64,
+    /// Of each workspace.
+    pub members: usize,
+    /// Members of each who change preferences.
+    pub choosers: usize,
+}
+
+/// As many as work at the rates of the tour.
+pub const FEW: Crowd = Crowd { teams: 8, members: 8, choosers: 3 };
 
 /// Signs people of the first workspaces in. Those who have changed preferences already are left out.
-pub async fn sign_in(stack: &Stack, base: &str) -> Result<(Vec<Client>, Vec<Team>)> {
+pub async fn sign_in(stack: &Stack, base: &str, crowd: Crowd) -> Result<(Vec<Client>, Vec<Team>)> {
     let mut database = PgConnection::connect(stack.database("monolith")?).await?;
     let (mut clients, mut teams) = (Vec::new(), Vec::new());
-    for workspace in 1..=TEAMS {
+    for workspace in 1..=crowd.teams {
         let projects =
             sqlx::query_scalar("SELECT id FROM projects WHERE workspace_id = $1 ORDER BY id");
         let projects = projects.bind(workspace).fetch_all(&mut database).await?;
@@ -28,11 +36,11 @@ pub async fn sign_in(stack: &Stack, base: &str) -> Result<(Vec<Client>, Vec<Team
                          WHERE m.workspace_id = $1 AND p.user_id IS NULL ORDER BY u.id";
         let people = sqlx::query(statement).bind(workspace).fetch_all(&mut database).await?;
         let mut members = Vec::new();
-        for (number, person) in people.iter().take(MEMBERS).enumerate() {
+        for (number, person) in people.iter().take(crowd.members).enumerate() {
             let email: String = person.get(1);
             let token = token(base, &email).await?;
             members.push(clients.len());
-            let chooser = number >= MEMBERS - CHOOSERS;
+            let chooser = number + crowd.choosers >= crowd.members;
             clients.push(Client::new(person.get(0), email, token, Some(teams.len()), chooser));
         }
         teams.push(Team { projects, members, tasks: Vec::new() });

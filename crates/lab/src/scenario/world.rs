@@ -19,6 +19,8 @@ pub struct World {
     pub stale: Vec<String>,
     /// Three people change their preferences, and nobody else.
     pub few_choosers: bool,
+    /// Nothing is asked for but changes of preferences.
+    pub only_choosing: bool,
     /// Sessions that were lost and begun anew.
     pub signed_in_again: usize,
     /// By token, those that have ended too: numbers of clients.
@@ -92,6 +94,7 @@ impl World {
             counter: 0,
             keyless: false,
             few_choosers: false,
+            only_choosing: false,
         }
     }
 

@@ -57,8 +57,13 @@ impl Postgres {
 
     /// The client for a person's statements: beside the server, else whatever is on PATH.
     pub fn client(&self) -> PathBuf {
-        let beside = self.bin.join("psql");
-        if beside.exists() { beside } else { "psql".into() }
+        self.program("psql")
+    }
+
+    /// A program that comes with the server: beside it, else whatever is on PATH.
+    pub fn program(&self, name: &str) -> PathBuf {
+        let beside = self.bin.join(name);
+        if beside.exists() { beside } else { name.into() }
     }
 
     /// The major version.

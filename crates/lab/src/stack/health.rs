@@ -34,6 +34,18 @@ pub async fn wait(entry: &Entry) -> Result<()> {
     }
 }
 
+/// Waits until something answers that the stack does not know of.
+pub async fn until(health: Health) -> Result<()> {
+    let begun = Instant::now();
+    while let Err(error) = check(health).await {
+        if begun.elapsed() > PATIENCE {
+            return Err(error);
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    Ok(())
+}
+
 /// Whether it answers now.
 pub async fn check(health: Health) -> Result<()> {
     match health {

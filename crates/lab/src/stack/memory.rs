@@ -47,7 +47,11 @@ fn parent(pid: i32) -> Option<i32> {
     stat.rsplit_once(") ")?.1.split(' ').nth(1)?.parse().ok()
 }
 
-/// A process and all that come from it.
+/// A process and all that come from it, at this moment.
+pub fn family_of(pid: i32) -> Vec<i32> {
+    family(pid, &parents())
+}
+
 fn family(pid: i32, parents: &HashMap<i32, i32>) -> Vec<i32> {
     let mut family = vec![pid];
     let mut known = 0;

@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
-use chrono::SecondsFormat;
 use clap::Args;
 use ficus_load::{Client, Ledger, Load, Options};
 use ficus_process::Clock;
@@ -14,7 +13,7 @@ use ficus_process::Clock;
 use super::guide::{Guide, MONOLITH};
 use super::pages;
 use super::report::{Broke, HTML, JSON, Moment, Pauses, Requests, TourReport};
-use crate::head::{commit, server_version};
+use crate::head::{Head, server_version};
 use crate::judge::Verdict;
 use crate::judge::facts::Before;
 use crate::judge::settle::{self, Doubt};
@@ -72,15 +71,8 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode> {
     let root = Root::find()?;
     fs::create_dir_all(root.tour())?;
     TourReport::remove(&root.tour())?;
-    let report = TourReport {
-        schema: 1,
-        commit: commit(&root).await,
-        seed: arguments.seed,
-        started_at: Clock::system().now().to_rfc3339_opts(SecondsFormat::Millis, true),
-        broker: "kafka",
-        rate: arguments.rate,
-        ..TourReport::default()
-    };
+    let head = Head::begin(&root, arguments.seed).await;
+    let report = TourReport { head, rate: arguments.rate, ..TourReport::default() };
     let screen = Screen::new(arguments.json);
     let mut tour =
         Tour { begun: Instant::now(), root, arguments, screen, report, at: "starting".to_owned() };
@@ -103,7 +95,7 @@ struct Tour {
 impl Tour {
     async fn whole(&mut self) -> Result<()> {
         let stack = self.fresh().await?;
-        self.report.postgres = server_version(&stack).await.ok();
+        self.report.head.postgres = server_version(&stack).await.ok();
         let before = Before::read(&stack).await?;
         "signing people in".clone_into(&mut self.at);
         let (guide, world) = self.begin(&stack).await?;
@@ -147,7 +139,7 @@ impl Tour {
 
     /// Signs people in and begins the load.
     async fn begin(&mut self, stack: &Stack) -> Result<(Guide, Arc<Mutex<World>>)> {
-        let (clients, teams) = people::sign_in(stack, MONOLITH).await?;
+        let (clients, teams) = people::sign_in(stack, MONOLITH, people::FEW).await?;
         let Arguments { rate, seed, .. } = self.arguments;
         let ledger = Ledger::create(&self.root.tour().join("ledger.jsonl"))
             .context("failed to open the ledger")?;

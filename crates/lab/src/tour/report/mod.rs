@@ -18,6 +18,7 @@ use serde::Serialize;
 pub use self::series::Moment;
 pub use self::step::{ChapterReport, Span, StepReport, Windows};
 pub use self::switch::{Pauses, Switch};
+use crate::head::Head;
 use crate::judge::Verdict;
 use crate::stack::memory::Memory;
 
@@ -27,12 +28,8 @@ pub const HTML: &str = "report.html";
 /// The whole.
 #[derive(Debug, Default, Serialize)]
 pub struct TourReport {
-    pub schema: u32,
-    pub commit: Option<String>,
-    pub seed: u64,
-    pub started_at: String,
-    pub broker: &'static str,
-    pub postgres: Option<String>,
+    #[serde(flatten)]
+    pub head: Head,
     /// Since the command began.
     pub seconds: f64,
     /// From the command's beginning to the first request of the load.

@@ -1,6 +1,7 @@
 use serde_json::Value;
 
 use super::grouped;
+use crate::head::Head;
 use crate::judge::Verdict;
 use crate::stack::memory::Memory;
 use crate::tour::report::{Broke, ChapterReport, Moment, Pauses, StepReport, Switch, TourReport};
@@ -39,9 +40,11 @@ fn report() -> TourReport {
         steps: names.iter().map(|name| step(name)).collect(),
     };
     TourReport {
-        schema: 1,
-        started_at: "2026-11-23T06:24:30.532Z".to_owned(),
-        broker: "kafka",
+        head: Head {
+            started_at: "2026-11-23T06:24:30.532Z".to_owned(),
+            broker: "kafka",
+            ..Head::default()
+        },
         verdict: Some(Verdict::default()),
         chapters: vec![
             chapter(0, "The MVP", &["the MVP at work"]),
