@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use clap::{Args, Parser, Subcommand};
+use clap::{ArgGroup, Args, Parser, Subcommand};
 
 /// Moves capabilities out of a running monolith, and back.
 #[derive(Debug, Parser)]
@@ -36,7 +36,7 @@ pub struct Cli {
 pub enum Command {
     /// Step a move forward or back, or look at it
     Move(MoveCommand),
-    /// Read what consumers could not apply
+    /// Read what consumers could not apply, and have it applied again
     Dlq(DlqCommand),
     /// Show what happened to one request, or list the latest
     Trace(TraceCommand),
@@ -177,7 +177,10 @@ Examples:
 Examples:
   ficus dlq list
   ficus dlq list --topic trellis.core.v1.dlq --json
-  ficus dlq show trellis.core.v1.dlq/0/17")]
+  ficus dlq show trellis.core.v1.dlq/0/17
+  ficus dlq redrive --key task-7 --dry-run
+  ficus dlq redrive --key task-7
+  ficus dlq discard trellis.core.v1.dlq/0/17")]
 pub struct DlqCommand {
     /// The broker, host:port
     #[arg(long, global = true, env = "KAFKA_BROKERS", default_value = "127.0.0.1:8271")]
@@ -199,6 +202,66 @@ pub enum DlqVerb {
         /// topic/partition/offset, as `list` prints it
         place: String,
     },
+    /// Apply dead letters again, in the order of their keys, once what kept them from it is mended
+    Redrive(Redrive),
+    /// Give a dead letter up, so that it is never applied and its key can go on
+    #[command(after_help = "\
+Examples:
+  ficus dlq discard trellis.core.v1.dlq/0/17 --dry-run
+  ficus dlq discard trellis.core.v1.dlq/0/17
+  ficus dlq redrive --key task-7                  # what waited behind it")]
+    Discard {
+        /// topic/partition/offset, as `list` prints it
+        place: String,
+        #[command(flatten)]
+        dry: DryRun,
+        #[command(flatten)]
+        patience: Patience,
+    },
+}
+
+#[derive(Debug, Args)]
+#[command(
+    group(ArgGroup::new("which").required(true).multiple(true)
+        .args(["place", "topic", "consumer", "key", "all"])),
+    after_help = "\
+The consumer of the capability's owner does it, in the transaction that it applies events in. A letter that was
+applied before has no effect; one that fails again stays, with its new reason, and so do those behind it. Exit
+status 2 says that some stay. To ask again does no harm.
+
+Examples:
+  ficus dlq redrive trellis.core.v1.dlq/0/17      # must be the first of its key
+  ficus dlq redrive --key task-7
+  ficus dlq redrive --consumer trellis.notifications --topic trellis.core.v1.dlq --dry-run
+  ficus dlq redrive --all --json"
+)]
+pub struct Redrive {
+    /// One letter: topic/partition/offset, as `list` prints it
+    #[arg(conflicts_with_all = ["topic", "consumer", "key", "all"])]
+    pub place: Option<String>,
+    /// Those of this topic
+    #[arg(long)]
+    pub topic: Option<String>,
+    /// Those of this consumer group
+    #[arg(long)]
+    pub consumer: Option<String>,
+    /// Those of this key
+    #[arg(long)]
+    pub key: Option<String>,
+    /// All of them
+    #[arg(long, conflicts_with_all = ["topic", "consumer", "key"])]
+    pub all: bool,
+    #[command(flatten)]
+    pub dry: DryRun,
+    #[command(flatten)]
+    pub patience: Patience,
+}
+
+#[derive(Debug, Clone, Copy, Args)]
+pub struct Patience {
+    /// How long to wait for the consumer's next word, as 30s or 5m
+    #[arg(long, default_value = "30s", value_parser = duration)]
+    pub timeout: Duration,
 }
 
 #[derive(Debug, Args)]

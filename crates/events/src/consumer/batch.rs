@@ -1,6 +1,4 @@
-//! Applies one batch: all of it in one transaction, or one by one if that fails.
-
-use std::time::Duration;
+//! Applies one batch: all of it in one transaction, around those events that cannot be applied.
 
 use ficus_process::fault::planted;
 use rdkafka::message::OwnedMessage;
@@ -8,88 +6,16 @@ use tracing::Instrument as _;
 
 use super::{
     ApplyError, Handler,
+    attempt::{Parking, Tried, attempt},
     client::Received,
     dead::DeadLetters,
-    fault::{self, Fault},
-    gate::{Gate, NotOwner},
+    failure::{Failure, Interruption},
+    gate::Gate,
     span,
 };
-use crate::{Event, kafka};
+use crate::{Event, dead_letters::Cause};
 
-const ATTEMPTS: u32 = 3;
-const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(100);
 const PARKED: &str = "an earlier message of this key could not be applied";
-
-/// What stopped a batch without being any message's fault. Applied again, it goes on where it was: the
-/// inbox knows what was applied.
-#[derive(Debug)]
-pub enum Interruption {
-    Fenced,
-    NotOwner,
-    Database(sqlx::Error),
-    Broker(kafka::Error),
-}
-
-impl From<NotOwner> for Interruption {
-    fn from(_: NotOwner) -> Self {
-        Self::NotOwner
-    }
-}
-
-impl From<kafka::Error> for Interruption {
-    fn from(error: kafka::Error) -> Self {
-        Self::Broker(error)
-    }
-}
-
-/// From a statement that is about no one event.
-impl From<sqlx::Error> for Interruption {
-    fn from(error: sqlx::Error) -> Self {
-        match fault::of(&error) {
-            Fault::Fence => Self::Fenced,
-            Fault::Database | Fault::Event => Self::Database(error),
-        }
-    }
-}
-
-/// Why one transaction did not commit.
-enum Failure {
-    Interrupted(Interruption),
-    /// One of its events is at fault.
-    Event {
-        reason: String,
-        is_final: bool,
-    },
-}
-
-impl From<sqlx::Error> for Failure {
-    fn from(error: sqlx::Error) -> Self {
-        if planted("fence-is-poison") && ficus_pg::fenced(&error).is_some() {
-            return Self::Event { reason: error.to_string(), is_final: false };
-        }
-        Self::Interrupted(error.into())
-    }
-}
-
-impl From<ApplyError> for Failure {
-    fn from(error: ApplyError) -> Self {
-        match error {
-            ApplyError::Rejected(reason) => Self::Event { reason, is_final: true },
-            ApplyError::Failed(reason) => Self::Event { reason, is_final: false },
-            ApplyError::Database(error) if fault::of(&error) == Fault::Event => {
-                Self::Event { reason: error.to_string(), is_final: false }
-            }
-            ApplyError::Database(error) => Self::Interrupted(error.into()),
-        }
-    }
-}
-
-/// What became of one event.
-enum Outcome {
-    /// Applied, now or before.
-    Applied,
-    Parked,
-}
 
 type Message<'a> = (&'a Event, &'a OwnedMessage);
 
@@ -105,63 +31,97 @@ pub async fn apply(
         .iter()
         .filter_map(|received| Some((received.event.as_ref().ok()?, &received.message)))
         .collect();
-    for message in together(&events, gate, handler).await? {
-        alone(message, gate, handler, dead).await?;
+    let mut left = &events[..];
+    while let Some(at) = as_far_as_it_goes(left, gate, handler, dead).await? {
+        alone(left[at], gate, handler, dead).await?;
+        left = &left[at + 1..];
     }
     for Received { event, message } in batch {
         if let Err(reason) = event {
             let _guard = gate.enter().await?;
-            dead.send(message, reason, 0).await?;
+            dead.send(message, Cause::Unreadable, reason, 0).await?;
         }
     }
     Ok(())
 }
 
-/// Applies all that is new and not parked in one transaction; answers what has to be looked at alone:
-/// what is parked, or everything if any of it failed.
+/// Applies all events, or those before the first that fails: then answers where that stands.
+async fn as_far_as_it_goes(
+    events: &[Message<'_>],
+    gate: &Gate,
+    handler: &dyn Handler,
+    dead: &mut DeadLetters<'_>,
+) -> Result<Option<usize>, Interruption> {
+    let (done, failed) = match together(events, gate, handler).await? {
+        Together::Applied(parked) => (parked, None),
+        Together::FailedAt(at) => match together(&events[..at], gate, handler).await? {
+            Together::Applied(parked) => (parked, Some(at)),
+            Together::FailedAt(_) | Together::Failed => (events[..at].to_vec(), Some(at)),
+        },
+        Together::Failed => (events.to_vec(), None),
+    };
+    for message in done {
+        alone(message, gate, handler, dead).await?;
+    }
+    Ok(failed)
+}
+
+/// What one transaction for several events came to.
+enum Together<'a> {
+    /// All but these, whose keys are parked.
+    Applied(Vec<Message<'a>>),
+    /// Rolled back, because of this one.
+    FailedAt(usize),
+    /// Rolled back at the commit, because of any of them.
+    Failed,
+}
+
 async fn together<'a>(
     events: &[Message<'a>],
     gate: &Gate,
     handler: &dyn Handler,
-) -> Result<Vec<Message<'a>>, Interruption> {
+) -> Result<Together<'a>, Interruption> {
+    if events.is_empty() {
+        return Ok(Together::Applied(Vec::new()));
+    }
     let _guard = gate.enter().await?;
     let span = span::batch(&events.iter().map(|(event, _)| *event).collect::<Vec<_>>());
-    match try_together(events, handler).instrument(span).await {
-        Ok(parked) => Ok(parked),
+    let mut at = None;
+    match try_together(events, handler, &mut at).instrument(span).await {
+        Ok(parked) => Ok(Together::Applied(parked)),
         Err(Failure::Interrupted(interruption)) => Err(interruption),
         Err(Failure::Event { reason, .. }) => {
-            tracing::info!(
-                reason,
-                events = events.len(),
-                "a batch failed and is applied one by one"
-            );
-            Ok(events.to_vec())
+            tracing::info!(reason, events = events.len(), "a batch failed and is divided");
+            Ok(at.map_or(Together::Failed, Together::FailedAt))
         }
     }
 }
 
+/// `at` is the event that is being applied.
 async fn try_together<'a>(
     messages: &[Message<'a>],
     handler: &dyn Handler,
+    at: &mut Option<usize>,
 ) -> Result<Vec<Message<'a>>, Failure> {
     let mut tx = handler.begin().await?;
     let events: Vec<&Event> = messages.iter().map(|(event, _)| *event).collect();
     let parked = handler.parked(&mut tx, &events).await?;
-    let (parked, free): (Vec<Message>, Vec<Message>) =
-        messages.iter().partition(|(event, _)| parked.contains(&event.id));
-    let ids: Vec<_> = free.iter().map(|(event, _)| event.id).collect();
+    let ids: Vec<_> =
+        events.iter().map(|event| event.id).filter(|id| !parked.contains(id)).collect();
     let mut fresh = handler.fresh(&mut tx, &ids).await?;
     if planted("inbox-off") {
         fresh = ids.into_iter().collect();
     }
-    for (event, _) in free {
+    for (index, event) in events.into_iter().enumerate() {
         // Taken out, since the relay can have sent it twice.
         if fresh.remove(&event.id) {
+            *at = Some(index);
             handler.apply(&mut tx, event).instrument(span::event(event)).await?;
         }
     }
+    *at = None;
     tx.commit().await.map_err(ApplyError::Database)?;
-    Ok(parked)
+    Ok(messages.iter().filter(|(event, _)| parked.contains(&event.id)).copied().collect())
 }
 
 /// Applies one event, or sends it to the dead letters: after three tries, at once if it can never be
@@ -172,21 +132,18 @@ async fn alone(
     handler: &dyn Handler,
     dead: &mut DeadLetters<'_>,
 ) -> Result<(), Interruption> {
-    let mut attempts = 0;
-    let reason = loop {
-        let guard = gate.enter().await?;
-        attempts += 1;
-        match try_alone(event, handler).await {
-            Ok(Outcome::Applied) => return Ok(()),
-            Ok(Outcome::Parked) => return Ok(dead.send(message, PARKED, 0).await?),
-            Err(Failure::Interrupted(interruption)) => return Err(interruption),
-            Err(Failure::Event { reason, is_final }) if is_final || attempts == ATTEMPTS => {
-                break reason;
+    let (reason, attempts) = loop {
+        match attempt(event, gate, handler, Parking::Respected).await? {
+            Tried::Applied | Tried::Known => return Ok(()),
+            Tried::Parked => {
+                let _guard = gate.enter().await?;
+                // Noted first: the key is not freed before this letter is redriven too.
+                if follow(event, handler).await? {
+                    return Ok(dead.send(message, Cause::Behind, PARKED, 0).await?);
+                }
             }
-            Err(Failure::Event { .. }) => {}
+            Tried::Failed { reason, attempts } => break (reason, attempts),
         }
-        drop(guard);
-        tokio::time::sleep(BETWEEN_ATTEMPTS * attempts).await;
     };
     let _guard = gate.enter().await?;
     tracing::error!(event = %event.id, topic = event.topic, reason, attempts, "an event goes to the dead letters");
@@ -196,21 +153,12 @@ async fn alone(
         handler.park(&mut tx, event, &reason).await?;
         tx.commit().await?;
     }
-    Ok(dead.send(message, &reason, attempts).await?)
+    Ok(dead.send(message, Cause::Failed, &reason, attempts).await?)
 }
 
-/// A parked event leaves no trace in the inbox, so that it can be applied when it is redriven.
-async fn try_alone(event: &Event, handler: &dyn Handler) -> Result<Outcome, Failure> {
+async fn follow(event: &Event, handler: &dyn Handler) -> Result<bool, Interruption> {
     let mut tx = handler.begin().await?;
-    if handler.fresh(&mut tx, &[event.id]).await?.is_empty() {
-        tx.rollback().await?;
-        return Ok(Outcome::Applied);
-    }
-    if !handler.parked(&mut tx, &[event]).await?.is_empty() {
-        tx.rollback().await?;
-        return Ok(Outcome::Parked);
-    }
-    handler.apply(&mut tx, event).instrument(span::event(event)).await?;
-    tx.commit().await.map_err(ApplyError::Database)?;
-    Ok(Outcome::Applied)
+    let is_parked = handler.follow(&mut tx, event).await?;
+    tx.commit().await?;
+    Ok(is_parked)
 }

@@ -131,7 +131,7 @@ impl Drop for Client {
 }
 
 fn received(message: OwnedMessage) -> Received {
-    Received { event: Event::read(&message), message }
+    Received { event: Event::read(&message, message.topic()), message }
 }
 
 fn next_offsets(batch: &[Received]) -> Result<TopicPartitionList, KafkaError> {

@@ -37,6 +37,12 @@ impl ConsumerConfig {
         format!("{topic}{}", self.dead_letter_suffix)
     }
 
+    /// Where requests about dead letters are read, in a group of their own.
+    pub(crate) fn of_requests(&self) -> Self {
+        let topics = self.topics.iter().map(|topic| self.dead_letter_topic(topic)).collect();
+        Self { group: format!("{}.redrive", self.group), topics, ..self.clone() }
+    }
+
     /// The topics that are read and those of their dead letters.
     pub(crate) fn all_topics(&self) -> Vec<String> {
         let dead = self.topics.iter().map(|topic| self.dead_letter_topic(topic));

@@ -22,8 +22,22 @@ pub trait Handler: Send + Sync {
     /// The ids of those `events` whose topic and key are parked.
     async fn parked(&self, tx: &mut Transaction, events: &[&Event]) -> sqlx::Result<HashSet<Uuid>>;
 
-    /// Parks the topic and key of `event`; nothing to do if they are.
+    /// Parks the topic and key of `event`, with its id; nothing to do if they are.
     async fn park(&self, tx: &mut Transaction, event: &Event, reason: &str) -> sqlx::Result<()>;
+
+    /// Puts the id of `event` in the place of the one that is kept with its parked topic and key; false if
+    /// they are not parked.
+    async fn follow(&self, tx: &mut Transaction, event: &Event) -> sqlx::Result<bool>;
+
+    /// Frees the topic and key if the id that is kept with them is one of `redriven`; false if they are
+    /// parked still. One statement, so that it and [`Handler::follow`] wait for each other.
+    async fn unpark(
+        &self,
+        tx: &mut Transaction,
+        topic: &str,
+        key: &str,
+        redriven: &[Uuid],
+    ) -> sqlx::Result<bool>;
 
     /// Applies one event. It may be called again for the same event after a rollback, so it calls
     /// nobody outside the database.

@@ -1,14 +1,18 @@
 //! Applies a capability's events while this process's side owns it: [`gate`] says when, [`client`]
-//! receives, [`session`] is the loop, [`batch`] applies and [`dead`] puts aside what cannot be.
+//! receives, [`session`] is the loop, [`batch`] applies and [`dead`] puts aside what cannot be, which
+//! [`redrive`] applies again.
 
+mod attempt;
 mod batch;
 mod client;
 mod config;
 mod dead;
+mod failure;
 mod fault;
 mod gate;
 mod handler;
 mod lag;
+mod redrive;
 mod session;
 mod span;
 

@@ -5,12 +5,12 @@ use std::time::Duration;
 use ficus_process::{failpoint, fault};
 
 use super::{
-    ConsumerConfig, Handler,
-    batch::{self, Interruption},
+    ConsumerConfig, Handler, batch,
     client::{self, Client, Received},
     dead::DeadLetters,
+    failure::Interruption,
     gate::{Gate, NotOwner},
-    lag,
+    lag, redrive,
 };
 
 const SHORTEST_WAIT: Duration = Duration::from_millis(50);
@@ -59,6 +59,7 @@ async fn consume(config: &ConsumerConfig, gate: &Gate, handler: &dyn Handler) ->
     tokio::select! {
         end = process(config, &client, gate, handler) => end,
         never = lag::measure(&client, &config.group) => match never {},
+        never = redrive::run(config, gate, handler) => match never {},
     }
 }
 
@@ -111,6 +112,7 @@ async fn apply(
             Err(Interruption::Broker(error)) => {
                 tracing::warn!(%error, "failed to write a dead letter, the batch waits");
             }
+            Err(Interruption::Letters(error)) => tracing::warn!(%error, "a batch waits"),
         }
         tokio::time::sleep(wait).await;
         wait = (wait * 2).min(LONGEST_WAIT);

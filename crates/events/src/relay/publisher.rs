@@ -12,7 +12,7 @@ use super::page::Row;
 use crate::{
     Kafka,
     kafka::{Error, Producer, delivered},
-    message::header,
+    message::{PROTOBUF, header},
 };
 
 pub struct Publisher {
@@ -52,7 +52,7 @@ impl Publisher {
             (header::SOURCE, &self.source),
             (header::TYPE, &row.kind),
             (header::SEQUENCE, &version),
-            (header::CONTENT_TYPE, "application/protobuf"),
+            (header::CONTENT_TYPE, PROTOBUF),
         ];
         let traceparent = trace::traceparent(span);
         let traceparent = traceparent.as_deref().map(|text| (header::TRACEPARENT, text));

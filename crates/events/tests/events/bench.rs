@@ -15,12 +15,16 @@ use trellis_testkit::{Database, Migrations, Server, database, kafka, unique, wai
 use uuid::Uuid;
 
 pub const CAPABILITY: &str = "library";
+pub const KIND: &str = "library.v1.BookChanged";
 pub const PATIENCE: Duration = Duration::from_mins(1);
 
 const TABLES: &str = "
     CREATE TABLE books (id text PRIMARY KEY, version bigint NOT NULL DEFAULT 0);
     CREATE TABLE inbox (event_id uuid PRIMARY KEY);
-    CREATE TABLE parked (topic text, key text, reason text NOT NULL, PRIMARY KEY (topic, key));
+    CREATE TABLE mended (what text PRIMARY KEY);
+    CREATE TABLE parked (
+        topic text, key text, event_id uuid NOT NULL, reason text NOT NULL, PRIMARY KEY (topic, key)
+    );
     CREATE TABLE applied (
         id bigserial PRIMARY KEY, key text NOT NULL, version bigint NOT NULL, side text NOT NULL,
         traceparent text
@@ -37,9 +41,9 @@ pub struct Bench {
     pub pool: PgPool,
     pub topic: String,
     pub group: String,
+    pub database: Database,
     shutdown: Shutdown,
     running: Vec<JoinHandle<()>>,
-    _database: Database,
 }
 
 impl Bench {
@@ -54,7 +58,7 @@ impl Bench {
             group: unique("group"),
             shutdown: Shutdown::new(),
             running: Vec::new(),
-            _database: database,
+            database,
         }
     }
 
@@ -66,10 +70,7 @@ impl Bench {
     }
 
     pub fn start_consumer(&mut self, owners: &Owners, side: Side) {
-        let topics = [self.topic.as_str()];
-        let config = ConsumerConfig::new(kafka(), &self.group, "library-0", &topics);
-        let handler = Arc::new(Shelf { pool: self.pool.clone(), side });
-        let consumer = Consumer::new(config, owners.clone(), CAPABILITY, side, handler);
+        let consumer = consumer(self.pool.clone(), &self.group, &self.topic, owners, side);
         self.running.push(tokio::spawn(consumer.run(self.shutdown.clone())));
     }
 
@@ -85,7 +86,7 @@ impl Bench {
             topic: &self.topic,
             key: book.to_owned(),
             version,
-            kind: "library.v1.BookChanged",
+            kind: KIND,
             payload: payload.to_vec(),
         };
         append(conn, &event).await.unwrap();
@@ -142,6 +143,12 @@ impl Drop for Bench {
     }
 }
 
+/// One that applies the topic's events in the database behind `pool`.
+pub fn consumer(pool: PgPool, group: &str, topic: &str, owners: &Owners, side: Side) -> Consumer {
+    let config = ConsumerConfig::new(kafka(), group, "library-0", &[topic]);
+    Consumer::new(config, owners.clone(), CAPABILITY, side, Arc::new(Shelf { pool, side }))
+}
+
 pub fn owned_by(side: Side, epoch: i64) -> View {
     View { owner: side, epoch, ..View::NO_MOVE }
 }
@@ -179,17 +186,62 @@ impl Handler for Shelf {
     }
 
     async fn park(&self, tx: &mut Transaction, event: &Event, reason: &str) -> sqlx::Result<()> {
-        let park = sqlx::query("INSERT INTO parked VALUES ($1, $2, $3) ON CONFLICT DO NOTHING");
-        park.bind(&event.topic).bind(&event.key).bind(reason).execute(&mut **tx).await?;
+        let park = sqlx::query("INSERT INTO parked VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING");
+        let park = park.bind(&event.topic).bind(&event.key).bind(event.id).bind(reason);
+        park.execute(&mut **tx).await?;
         Ok(())
     }
 
+    async fn follow(&self, tx: &mut Transaction, event: &Event) -> sqlx::Result<bool> {
+        let follow = sqlx::query("UPDATE parked SET event_id = $3 WHERE topic = $1 AND key = $2");
+        let follow = follow.bind(&event.topic).bind(&event.key).bind(event.id);
+        Ok(follow.execute(&mut **tx).await?.rows_affected() == 1)
+    }
+
+    async fn unpark(
+        &self,
+        tx: &mut Transaction,
+        topic: &str,
+        key: &str,
+        redriven: &[Uuid],
+    ) -> sqlx::Result<bool> {
+        let unpark = sqlx::query_scalar(
+            "WITH freed AS (
+                 DELETE FROM parked WHERE topic = $1 AND key = $2 AND event_id = ANY ($3) RETURNING true
+             )
+             SELECT EXISTS (SELECT FROM freed)
+                 OR NOT EXISTS (SELECT FROM parked WHERE topic = $1 AND key = $2)",
+        );
+        unpark.bind(topic).bind(key).bind(redriven).fetch_one(&mut **tx).await
+    }
+
     async fn apply(&self, tx: &mut Transaction, event: &Event) -> Result<(), ApplyError> {
+        if event.kind != KIND {
+            return Err(ApplyError::Rejected(format!("{} is not known", event.kind)));
+        }
         match &event.payload[..] {
+            b"nul" => {
+                let nul = sqlx::query("INSERT INTO mended VALUES ($1)").bind("a\0b");
+                nul.execute(&mut **tx).await?;
+            }
             b"rejected" => return Err(ApplyError::Rejected("it cannot be read".into())),
             b"failing" => return Err(ApplyError::Failed("it does not work".into())),
+            wants if wants.starts_with(b"wants ") => {
+                let what = String::from_utf8_lossy(&wants[6..]).into_owned();
+                let mended = sqlx::query_scalar("SELECT true FROM mended WHERE what = $1");
+                if mended.bind(&what).fetch_optional(&mut **tx).await?.unwrap_or(false) {
+                    return self.insert(tx, event).await;
+                }
+                return Err(ApplyError::Failed(format!("there is no {what}")));
+            }
             _ => {}
         }
+        self.insert(tx, event).await
+    }
+}
+
+impl Shelf {
+    async fn insert(&self, tx: &mut Transaction, event: &Event) -> Result<(), ApplyError> {
         let insert = sqlx::query(
             "INSERT INTO applied (key, version, side, traceparent) VALUES ($1, $2, $3, $4)",
         );

@@ -11,14 +11,14 @@ use trellis_testkit::{kafka, wait_until};
 
 use crate::bench::{Bench, PATIENCE, owners};
 
-const TIMEOUT: Duration = Duration::from_secs(10);
+pub const TIMEOUT: Duration = Duration::from_secs(10);
 
-async fn letters(bench: &Bench) -> Vec<DeadLetter> {
+pub async fn letters(bench: &Bench) -> Vec<DeadLetter> {
     let topic = format!("{}.dlq", bench.topic);
     dead_letters::list(&Kafka::from(kafka()), Some(&topic), TIMEOUT).await.unwrap()
 }
 
-async fn wait_for_letters(bench: &Bench, wanted: usize) -> Vec<DeadLetter> {
+pub async fn wait_for_letters(bench: &Bench, wanted: usize) -> Vec<DeadLetter> {
     wait_until("the dead letters are to arrive", PATIENCE, async || {
         letters(bench).await.len() >= wanted
     })

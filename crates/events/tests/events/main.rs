@@ -5,5 +5,7 @@ mod bench;
 mod dead_letters;
 mod fence;
 mod order;
+mod poison;
+mod redrive;
 mod relay;
 mod replaced;

@@ -39,7 +39,7 @@ fn below(end: usize) -> usize {
     (random::unit() * end as f64) as usize
 }
 
-fn assert_in_order(applied: &[(String, i64)]) {
+pub fn assert_in_order(applied: &[(String, i64)]) {
     let mut last: HashMap<&str, i64> = HashMap::new();
     for (key, version) in applied {
         let before = last.insert(key, *version).unwrap_or(0);

@@ -54,6 +54,20 @@ impl Handler for Incoming {
         store::inbox_events::park(tx, &event.topic, &event.key, event.id, reason).await
     }
 
+    async fn follow(&self, tx: &mut Transaction, event: &Event) -> store::Result<bool> {
+        store::inbox_events::follow(tx, &event.topic, &event.key, event.id).await
+    }
+
+    async fn unpark(
+        &self,
+        tx: &mut Transaction,
+        topic: &str,
+        key: &str,
+        redriven: &[Uuid],
+    ) -> store::Result<bool> {
+        store::inbox_events::unpark(tx, topic, key, redriven).await
+    }
+
     async fn apply(&self, tx: &mut Transaction, event: &Event) -> Result<(), ApplyError> {
         for notice in notices(event)? {
             tell(tx, &notice).await?;

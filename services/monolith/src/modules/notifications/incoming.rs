@@ -39,6 +39,20 @@ impl Handler for Incoming {
         store::park(tx, &event.topic, &event.key, event.id, reason).await
     }
 
+    async fn follow(&self, tx: &mut Transaction, event: &Event) -> Result<bool> {
+        store::follow(tx, &event.topic, &event.key, event.id).await
+    }
+
+    async fn unpark(
+        &self,
+        tx: &mut Transaction,
+        topic: &str,
+        key: &str,
+        redriven: &[Uuid],
+    ) -> Result<bool> {
+        store::unpark(tx, topic, key, redriven).await
+    }
+
     async fn apply(
         &self,
         tx: &mut Transaction,

@@ -64,3 +64,48 @@ pub async fn park(
     .await?;
     Ok(())
 }
+
+/// Notes the event as the latest that waits behind the parked key; false if that is not parked.
+pub async fn follow(
+    conn: &mut PgConnection,
+    topic: &str,
+    key: &str,
+    event_id: Uuid,
+) -> sqlx::Result<bool> {
+    let followed = sqlx::query!(
+        "
+        UPDATE notifications_parked
+        SET event_id = $3
+        WHERE topic = $1 AND key = $2
+        ",
+        topic,
+        key,
+        event_id,
+    );
+    Ok(followed.execute(conn).await?.rows_affected() == 1)
+}
+
+/// Frees the key if the latest that waits behind it is one of `redriven`; false if it is parked still.
+pub async fn unpark(
+    conn: &mut PgConnection,
+    topic: &str,
+    key: &str,
+    redriven: &[Uuid],
+) -> sqlx::Result<bool> {
+    sqlx::query_scalar!(
+        r#"
+        WITH freed AS (
+            DELETE FROM notifications_parked
+            WHERE topic = $1 AND key = $2 AND event_id = ANY ($3)
+            RETURNING true
+        )
+        SELECT EXISTS (SELECT FROM freed)
+            OR NOT EXISTS (SELECT FROM notifications_parked WHERE topic = $1 AND key = $2) AS "is_free!"
+        "#,
+        topic,
+        key,
+        redriven,
+    )
+    .fetch_one(conn)
+    .await
+}

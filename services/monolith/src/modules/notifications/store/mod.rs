@@ -9,7 +9,7 @@ mod tell;
 
 use sqlx::PgPool;
 
-pub use events::{fresh, park, parked};
+pub use events::{follow, fresh, park, parked, unpark};
 pub use inbox::{NotificationRow, mark_all_read, mark_read};
 pub use mails::DeliveryRow;
 pub use mode::ModeReader;

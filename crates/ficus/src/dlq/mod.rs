@@ -1,4 +1,6 @@
-//! Dead letters.
+//! Dead letters: what there is, and [`redrive`].
+
+mod redrive;
 
 use std::{process::ExitCode, time::Duration};
 
@@ -7,8 +9,9 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use comfy_table::Table;
 use ficus_events::{
     Kafka,
-    dead_letters::{self, DeadLetter},
+    dead_letters::{self, Action, DeadLetter, Scope},
 };
+use redrive::Request;
 use serde_json::{Value, json};
 
 use crate::{
@@ -18,7 +21,7 @@ use crate::{
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Reads from the broker alone.
+/// Asks the broker alone; what is to be changed is written there too, for a consumer to find.
 pub async fn run(command: DlqCommand, json: bool) -> anyhow::Result<ExitCode> {
     let kafka = Kafka::from(command.brokers.clone());
     let failed =
@@ -28,17 +31,32 @@ pub async fn run(command: DlqCommand, json: bool) -> anyhow::Result<ExitCode> {
             let letters = dead_letters::list(&kafka, topic.as_deref(), PATIENCE).await;
             list(&letters.with_context(failed)?, json)
         }
-        DlqVerb::Show { place } => {
-            let (topic, partition, offset) = parse(place).with_context(|| {
-                format!("\"{place}\" is no topic/partition/offset; `ficus dlq list` prints them")
-            })?;
-            let letter = dead_letters::show(&kafka, topic, partition, offset, PATIENCE).await;
-            let letter = letter.with_context(failed)?.with_context(|| {
-                format!("there is no dead letter at {place}; `ficus dlq list` prints what there is")
-            })?;
-            show(&letter, json)
+        DlqVerb::Show { place } => show(&at(&kafka, place).await.with_context(failed)??, json),
+        DlqVerb::Redrive(which) => {
+            let letters = redrive::chosen(&kafka, which).await.with_context(failed)??;
+            let scope = redrive::scope(which);
+            let request = Request { action: Action::Redrive, letters, scope };
+            redrive::run(&kafka, request, which.dry, which.patience, json).await
+        }
+        DlqVerb::Discard { place, dry, patience } => {
+            let letters = vec![at(&kafka, place).await.with_context(failed)??];
+            let request = Request { action: Action::Discard, letters, scope: Scope::Letters };
+            redrive::run(&kafka, request, *dry, *patience, json).await
         }
     }
+}
+
+/// The outer error is the broker's, the inner one the caller's.
+async fn at(kafka: &Kafka, place: &str) -> Result<anyhow::Result<DeadLetter>, dead_letters::Error> {
+    let Some((topic, partition, offset)) = parse(place) else {
+        return Ok(Err(anyhow::anyhow!(
+            "\"{place}\" is no topic/partition/offset; `ficus dlq list` prints them"
+        )));
+    };
+    let letter = dead_letters::show(kafka, topic, partition, offset, PATIENCE).await?;
+    Ok(letter.with_context(|| {
+        format!("there is no dead letter at {place}; `ficus dlq list` prints what there is")
+    }))
 }
 
 fn list(letters: &[DeadLetter], json: bool) -> anyhow::Result<ExitCode> {
@@ -81,7 +99,7 @@ fn table(letters: &[DeadLetter]) -> Table {
     table.set_header(["place", "key", "kind", "tries", "error", "origin"]);
     for letter in letters {
         table.add_row([
-            format!("{}/{}/{}", letter.topic, letter.partition, letter.offset),
+            letter.place(),
             letter.key.clone(),
             letter.kind.clone(),
             letter.attempts.clone(),
@@ -99,6 +117,8 @@ fn to_json(letter: &DeadLetter) -> Value {
         "offset": letter.offset,
         "timestamp_ms": letter.timestamp_ms,
         "key": letter.key,
+        "consumer": letter.group,
+        "cause": letter.cause,
         "event_id": letter.event_id,
         "kind": letter.kind,
         "version": letter.version,

@@ -1,0 +1,236 @@
+//! One message in a hundred cannot be applied, in every way there is; the others do not wait for it.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    time::{Duration, Instant},
+};
+
+use ficus_events::{
+    Kafka,
+    dead_letters::{self, Action, DeadLetter, Scope},
+};
+use ficus_owners::Side;
+use rdkafka::{
+    ClientConfig,
+    consumer::{BaseConsumer, Consumer as _},
+    message::{Header, OwnedHeaders},
+    producer::{FutureProducer, FutureRecord},
+};
+use trellis_testkit::{kafka, wait_until};
+use uuid::Uuid;
+
+use crate::{
+    bench::{Bench, KIND, PATIENCE, owners},
+    dead_letters::letters,
+    order::assert_in_order,
+};
+
+const EVENTS: usize = 3_000;
+/// Between two events: 500 a second.
+const PACE: Duration = Duration::from_millis(2);
+const KEYS: usize = 40;
+/// What other keys may be behind.
+const LAG: Duration = Duration::from_secs(5);
+/// The broker's own limit leaves no place for a letter's headers.
+const LARGEST: usize = 1_048_000;
+
+/// A message that no relay of ours would send, by what is wrong with it and what its letter must say of it.
+struct Poison {
+    key: Option<Vec<u8>>,
+    payload: Option<Vec<u8>>,
+    kind: &'static str,
+    /// Replaces a header; without a value it is left out.
+    header: Option<(&'static str, Option<&'static str>)>,
+    reason: &'static str,
+}
+
+fn poisons() -> Vec<Poison> {
+    let payload = |payload: &[u8], reason| Poison {
+        key: None,
+        payload: Some(payload.to_vec()),
+        kind: KIND,
+        header: None,
+        reason,
+    };
+    let header =
+        |name, value, reason| Poison { header: Some((name, value)), ..payload(b"", reason) };
+    vec![
+        payload(b"rejected", "it cannot be read"),
+        payload(b"failing", "it does not work"),
+        payload(b"wants a ladder", "there is no a ladder"),
+        payload(b"nul", "0x00"),
+        payload(&vec![0; 300 * 1024], "the payload has 307200 bytes"),
+        payload(&vec![0; LARGEST], "the payload has 1048000 bytes"),
+        Poison { payload: None, ..payload(b"", "no payload") },
+        Poison {
+            kind: "library.v1.BookBurnt",
+            ..payload(b"", "library.v1.BookBurnt is not known")
+        },
+        Poison { key: Some(Vec::new()), ..payload(b"", "no key") },
+        Poison { key: Some(b"nul\0".to_vec()), ..payload(b"", "the key has a NUL") },
+        header("ce_id", None, "no header ce_id"),
+        header("content-type", Some("text/csv"), "header content-type is \"text/csv\""),
+        header("ce_sequence", Some("-7"), "header ce_sequence cannot be read"),
+        header("ce_specversion", Some("0.3"), "header ce_specversion is \"0.3\""),
+    ]
+}
+
+fn headers(kind: &str, version: i64, changed: Option<(&str, Option<&str>)>) -> OwnedHeaders {
+    let (id, version) = (Uuid::from_bytes(ficus_process::random::bytes()), version.to_string());
+    let id = id.to_string();
+    let all = [
+        ("ce_specversion", "1.0"),
+        ("ce_id", &id),
+        ("ce_type", kind),
+        ("ce_sequence", &version),
+        ("content-type", "application/protobuf"),
+    ];
+    let value = |name, value| match changed {
+        Some((changed, value)) if changed == name => value,
+        _ => Some(value),
+    };
+    let all = all.into_iter().filter_map(|(name, was)| Some((name, value(name, was)?)));
+    all.fold(OwnedHeaders::new(), |all, (key, value)| {
+        all.insert(Header { key, value: Some(value) })
+    })
+}
+
+struct Sender {
+    producer: FutureProducer,
+    topic: String,
+    versions: BTreeMap<String, i64>,
+}
+
+impl Sender {
+    fn new(topic: &str) -> Self {
+        let producer = ClientConfig::new()
+            .set("bootstrap.servers", kafka())
+            .set("message.max.bytes", "2000000")
+            .set("partitioner", "murmur2_random")
+            .create()
+            .unwrap();
+        Self { producer, topic: topic.to_owned(), versions: BTreeMap::new() }
+    }
+
+    async fn good(&mut self, key: &str) {
+        let version = self.versions.entry(key.to_owned()).or_default();
+        *version += 1;
+        let headers = headers(KIND, *version, None);
+        let record = FutureRecord::to(&self.topic).key(key).payload("").headers(headers);
+        self.producer.send(record, PATIENCE).await.unwrap();
+    }
+
+    /// Sends it and answers its origin.
+    async fn poison(&mut self, poison: &Poison, index: usize) -> String {
+        let own = format!("poison-{index}");
+        let key = poison.key.clone().unwrap_or_else(|| own.clone().into_bytes());
+        let headers = headers(poison.kind, 1, poison.header);
+        self.versions.insert(own, 1);
+        let mut record = FutureRecord::to(&self.topic).key(&key).headers(headers);
+        record.payload = poison.payload.as_ref();
+        let delivery = self.producer.send(record, PATIENCE).await.unwrap();
+        format!("{}/{}/{}", self.topic, delivery.partition, delivery.offset)
+    }
+}
+
+/// Whether what had been sent some time ago has been applied.
+async fn assert_timely(bench: &Bench, sent: &mut VecDeque<(Instant, i64)>) {
+    while sent.front().is_some_and(|(at, _)| at.elapsed() > LAG) {
+        let (_, wanted) = sent.pop_front().unwrap();
+        let applied = bench.number("SELECT count(*) FROM applied WHERE key LIKE 'book-%'").await;
+        assert!(applied >= wanted, "{LAG:?} after {wanted} events were sent {applied} are applied");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn poison_amid_a_stream_goes_aside_and_what_can_be_mended_is_redriven_in_order() {
+    let mut bench = Bench::new().await;
+    bench.start_consumer(&owners(Side::Monolith), Side::Monolith);
+    let mut sender = Sender::new(&bench.topic);
+    let poisons = poisons();
+    let mut wanted = BTreeMap::new();
+    let mut sent = VecDeque::new();
+    let mut next = tokio::time::interval(PACE);
+    for number in 0..EVENTS {
+        next.tick().await;
+        sender.good(&format!("book-{}", number % KEYS)).await;
+        if number % 100 == 50 {
+            let index = number / 100;
+            let poison = &poisons[index % poisons.len()];
+            let origin = sender.poison(poison, index).await;
+            wanted.insert(origin, poison.reason);
+            sent.push_back((Instant::now(), i64::try_from(number).unwrap()));
+        }
+        assert_timely(&bench, &mut sent).await;
+    }
+    while !sent.is_empty() {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        assert_timely(&bench, &mut sent).await;
+    }
+
+    wait_until("each poison is to lie among the dead letters", PATIENCE, async || {
+        letters(&bench).await.len() >= wanted.len()
+    })
+    .await;
+    assert_told(&letters(&bench).await, &wanted);
+    assert_committed(&bench);
+    redriven(&bench, &mut sender, wanted.len()).await;
+    bench.stop().await;
+}
+
+fn assert_told(letters: &[DeadLetter], wanted: &BTreeMap<String, &str>) {
+    assert_eq!(letters.len(), wanted.len());
+    for letter in letters {
+        let reason = wanted.get(&letter.origin).unwrap_or_else(|| panic!("{}", letter.origin));
+        assert!(letter.error.contains(reason), "{} instead of {reason}", letter.error);
+    }
+}
+
+/// The group has nothing left to read.
+fn assert_committed(bench: &Bench) {
+    let consumer: BaseConsumer = ClientConfig::new()
+        .set("bootstrap.servers", kafka())
+        .set("group.id", &bench.group)
+        .create()
+        .unwrap();
+    let mut partitions = rdkafka::TopicPartitionList::new();
+    partitions.add_partition_range(&bench.topic, 0, 3);
+    let committed = consumer.committed_offsets(partitions, PATIENCE).unwrap();
+    for place in committed.elements() {
+        let (_, end) =
+            consumer.fetch_watermarks(&bench.topic, place.partition(), PATIENCE).unwrap();
+        assert_eq!(place.offset().to_raw(), Some(end), "partition {}", place.partition());
+    }
+}
+
+/// Events that follow those which wanted a ladder wait for them; with the ladder all go on.
+async fn redriven(bench: &Bench, sender: &mut Sender, before: usize) {
+    let waiting: BTreeSet<String> = letters(bench)
+        .await
+        .into_iter()
+        .filter(|letter| letter.error.contains("ladder"))
+        .map(|letter| letter.key)
+        .collect();
+    assert!(waiting.len() > 1);
+    for key in waiting.iter().chain(&waiting) {
+        sender.good(key).await;
+    }
+    wait_until("later events are to follow", PATIENCE, async || {
+        letters(bench).await.len() == before + 2 * waiting.len()
+    })
+    .await;
+    bench.run("INSERT INTO mended VALUES ('a ladder')").await;
+    let dead = letters(bench).await;
+    let kafka = Kafka::from(kafka());
+    let asked =
+        dead_letters::redrive(&kafka, Action::Redrive, &dead, Scope::Everything, PATIENCE, |_| {});
+    asked.await.unwrap();
+    assert_eq!(letters(bench).await.len(), before - waiting.len());
+    let applied = bench.applied().await;
+    assert_in_order(&applied);
+    assert_eq!(applied.len(), EVENTS + 3 * waiting.len());
+    let events = dead.iter().filter(|letter| letter.is_event()).map(|letter| &letter.key);
+    let parked = events.filter(|key| !waiting.contains(*key)).collect::<BTreeSet<_>>().len();
+    let still = bench.number("SELECT count(*) FROM parked").await;
+    assert_eq!(usize::try_from(still).unwrap(), parked);
+}
