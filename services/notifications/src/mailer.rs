@@ -2,12 +2,12 @@
 //!
 //! A mail is claimed by a committed write before the mail server is called, and recorded after it, so
 //! it is repeated, under the same Message-ID, only where the record is missing: after a crash in between,
-//! a mail server that took it and did not answer in time, or a record that failed. The guard that is held
-//! from claim to record makes a planned switch wait for both.
+//! a mail server that took it and did not answer in time, or a database that was away for longer than the claim
+//! lasts. The guard that is held from claim to record makes a planned switch wait for both.
 
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ficus_owners::{Guard, Owners, Side};
 use ficus_process::{Shutdown, failpoint, fault, trace};
@@ -28,6 +28,13 @@ const IDLE: Duration = Duration::from_millis(200);
 
 /// A fourth of what a claim lasts: of a process that has died the mails are due again after 4 s at the latest.
 const RENEWAL: Duration = Duration::from_secs(1);
+
+/// How long a record is tried. While the database answers, the claim is renewed and nobody else sends the mail;
+/// while it does not, nobody can claim it.
+const RECORDING: Duration = Duration::from_secs(10);
+
+/// Between two tries to record.
+const BETWEEN_RECORDS: Duration = Duration::from_millis(100);
 
 /// Sends mails.
 #[derive(Clone)]
@@ -103,17 +110,18 @@ impl Mailer {
 
     async fn attempt(&self, claim: &Claim) {
         failpoint::reach("mailer.claimed").await;
-        let outcome = tokio::select! {
-            outcome = self.send(claim) => outcome,
-            never = self.keep(claim) => match never {},
+        let sent_and_recorded = async {
+            let outcome = self.send(claim).await;
+            failpoint::reach("mailer.sent").await;
+            self.record(claim, &outcome).await;
         };
-        failpoint::reach("mailer.sent").await;
-        if let Err(error) = self.record(claim, outcome).await {
-            log(&error, "failed to record a mail; it will be sent again");
+        tokio::select! {
+            () = sent_and_recorded => {}
+            never = self.keep(claim) => match never {},
         }
     }
 
-    /// Renews the claim for as long as the mail server and the directory take.
+    /// Renews the claim for as long as the directory, the mail server and the record take.
     async fn keep(&self, claim: &Claim) -> Infallible {
         loop {
             tokio::time::sleep(RENEWAL).await;
@@ -128,7 +136,19 @@ impl Mailer {
         self.smtp.send(Letter::write(claim, person)).await
     }
 
-    async fn record(&self, claim: &Claim, outcome: Result<(), Failed>) -> store::Result<()> {
+    /// Records what became of the mail, also where the database is away for a while.
+    async fn record(&self, claim: &Claim, outcome: &Result<(), Failed>) {
+        let begun = Instant::now();
+        while let Err(error) = self.try_record(claim, outcome).await {
+            if ficus_pg::fenced(&error).is_some() || begun.elapsed() > RECORDING {
+                return log(&error, "failed to record a mail; it will be sent again");
+            }
+            tracing::debug!(%error, mail = claim.mail_id, "failed to record a mail; that is tried again");
+            tokio::time::sleep(BETWEEN_RECORDS).await;
+        }
+    }
+
+    async fn try_record(&self, claim: &Claim, outcome: &Result<(), Failed>) -> store::Result<()> {
         let mut tx = ficus_pg::begin(&self.pool, "record a mail").await?;
         match (outcome, mail::backoff(claim.attempts)) {
             (Ok(()), _) => {

@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use ficus_owners::{Owners, Side, View};
 use ficus_process::Shutdown;
-use sqlx::PgPool;
-use support::{MailServer, directory, service_database};
+use sqlx::{AssertSqlSafe, PgPool};
+use support::{MailServer, Reluctant, directory, service_database};
 use tokio::task::JoinHandle;
 use trellis_notifications::mailer::{IN_FLIGHT, Mailer};
 use trellis_notifications::peers::{Directory, Smtp};
-use trellis_testkit::{Database, wait_until};
+use trellis_testkit::{Database, Server, wait_until};
 use uuid::Uuid;
 
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -170,6 +170,44 @@ async fn a_claim_lasts_as_long_as_the_mail_server_takes() {
     // Longer than a claim lasts that nobody renews, shorter than the mail server is waited for.
     tokio::time::sleep(Duration::from_millis(4_500)).await;
     assert_eq!(worker.state(mail).await, ("sending".to_owned(), 1, None));
+    worker.end().await;
+}
+
+/// Whether the database takes connections; those there are end.
+async fn admit(name: &str, admits: bool) {
+    let server = PgPool::connect(&Server::Second.url()).await.unwrap();
+    let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname =";
+    for statement in [
+        format!("ALTER DATABASE {name} WITH ALLOW_CONNECTIONS {admits}"),
+        format!("{end} '{name}'"),
+    ] {
+        sqlx::query(AssertSqlSafe(statement)).execute(&server).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_mail_that_was_taken_while_the_database_is_away_is_recorded_and_not_sent_again() {
+    let mut server = Reluctant::start().await;
+    let worker = Worker::start(&server.address, OURS).await;
+    let name = sqlx::query_scalar("SELECT current_database()::text");
+    let name: String = name.fetch_one(&worker.pool).await.unwrap();
+    let mail = worker.queue(1).await;
+    server.taken.recv().await.unwrap();
+    admit(&name, false).await;
+    server.may_answer.send(()).await.unwrap();
+    // Longer than several tries to record it, shorter than its claim lasts.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    admit(&name, true).await;
+    let mut repeats = 0;
+    wait_until("the mail is to be recorded", PATIENCE, async || {
+        while server.taken.try_recv().is_ok() {
+            repeats += 1;
+            server.may_answer.send(()).await.unwrap();
+        }
+        worker.state(mail).await.0 == "sent"
+    })
+    .await;
+    assert_eq!((worker.state(mail).await.1, repeats), (1, 0));
     worker.end().await;
 }
 

@@ -36,6 +36,8 @@ pub async fn blocking<T: Send + 'static>(
     config
         .set("group.id", "ficus-dead-letters")
         .set("enable.auto.commit", "false")
+        // A partition has to wait until the broker has answered for the one before it.
+        .set("fetch.wait.max.ms", "20")
         .set("enable.partition.eof", "true");
     let deadline = Instant::now() + timeout;
     tokio::task::spawn_blocking(move || read(&Reader { consumer: config.create()?, deadline }))

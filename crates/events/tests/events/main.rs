@@ -4,6 +4,7 @@
 mod bench;
 mod dead_letters;
 mod fence;
+mod frozen;
 mod order;
 mod poison;
 mod redrive;

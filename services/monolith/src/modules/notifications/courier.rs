@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ficus_owners::Guard;
 use ficus_process::{failpoint, trace};
@@ -14,6 +14,13 @@ use crate::modules::auth::Directory;
 
 /// A fourth of what a claim lasts: of a process that has died the mails are due again after 4 s at the latest.
 const RENEWAL: Duration = Duration::from_secs(1);
+
+/// How long a record is tried. While the database answers, the claim is renewed and nobody else sends the mail;
+/// while it does not, nobody can claim it.
+const RECORDING: Duration = Duration::from_secs(10);
+
+/// Between two tries to record.
+const BETWEEN_RECORDS: Duration = Duration::from_millis(100);
 
 /// Sends mails that were claimed by a committed write.
 #[derive(Clone)]
@@ -27,7 +34,7 @@ pub struct Courier {
 impl Courier {
     /// Sends the mail and records it. It is repeated, under the same Message-ID, only where the record is
     /// missing: after a crash in between, a mail server that took it and did not answer in time, or a
-    /// record that failed. The guard makes a planned switch wait for both.
+    /// database that was away for longer than the claim lasts. The guard makes a planned switch wait for both.
     pub async fn deliver(&self, claim: &Claim, _until_recorded: &Guard) {
         let span =
             tracing::info_span!("deliver", otel.name = "deliver a mail", mail = claim.mail_id);
@@ -37,21 +44,43 @@ impl Courier {
 
     async fn attempt(&self, claim: &Claim) {
         failpoint::reach("mailer.claimed").await;
-        let sent = tokio::select! {
-            sent = self.send(claim) => sent,
+        let sent_and_recorded = async {
+            let sent = self.send(claim).await;
+            failpoint::reach("mailer.sent").await;
+            if let Err(reason) = &sent {
+                let Claim { mail_id, attempts, .. } = claim;
+                tracing::info!(mail = mail_id, attempts, "mail not sent: {reason}");
+            }
+            self.record(claim, &sent).await;
+        };
+        tokio::select! {
+            () = sent_and_recorded => {}
             never = self.keep(claim) => match never {},
-        };
-        failpoint::reach("mailer.sent").await;
-        let recorded = match sent {
-            Ok(()) => self.store.sent(claim, &self.outgoing).await,
-            Err(reason) => self.give_back(claim, &reason).await,
-        };
-        if let Err(error) = recorded {
-            tracing::warn!(%error, mail = claim.mail_id, "failed to record a mail; it will be sent again");
         }
     }
 
-    /// Renews the claim for as long as the mail server takes.
+    /// Records what became of the mail, also where the database is away for a while.
+    async fn record(&self, claim: &Claim, sent: &Result<(), String>) {
+        let begun = Instant::now();
+        while let Err(error) = self.try_record(claim, sent).await {
+            let mail = claim.mail_id;
+            if ficus_pg::fenced(&error).is_some() || begun.elapsed() > RECORDING {
+                tracing::warn!(%error, mail, "failed to record a mail; it will be sent again");
+                return;
+            }
+            tracing::debug!(%error, mail, "failed to record a mail; that is tried again");
+            tokio::time::sleep(BETWEEN_RECORDS).await;
+        }
+    }
+
+    async fn try_record(&self, claim: &Claim, sent: &Result<(), String>) -> store::Result<()> {
+        match sent {
+            Ok(()) => self.store.sent(claim, &self.outgoing).await,
+            Err(reason) => self.give_back(claim, reason).await,
+        }
+    }
+
+    /// Renews the claim for as long as the mail server and the record take.
     async fn keep(&self, claim: &Claim) -> Infallible {
         loop {
             tokio::time::sleep(RENEWAL).await;
@@ -63,7 +92,6 @@ impl Courier {
 
     /// Queues the mail anew, or gives it up after the last attempt.
     async fn give_back(&self, claim: &Claim, reason: &str) -> store::Result<()> {
-        tracing::info!(mail = claim.mail_id, attempts = claim.attempts, "mail not sent: {reason}");
         match backoff(claim.attempts) {
             Some(wait) => self.store.retry(claim, wait, reason).await,
             None => self.store.failed(claim, reason, &self.outgoing).await,

@@ -17,7 +17,7 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use serde_json::{Value, json};
-use sqlx::PgPool;
+use sqlx::{AssertSqlSafe, PgPool};
 use trellis_monolith::app::{Server, migrations};
 use trellis_monolith::config::Config;
 use trellis_testkit::Database;
@@ -39,6 +39,7 @@ pub struct Trellis {
     persons: AtomicU32,
     shutdown: Shutdown,
     database: Database,
+    database_name: String,
 }
 
 impl Trellis {
@@ -77,13 +78,29 @@ impl Trellis {
         let ended = shutdown.clone();
         tokio::spawn(async move { server.run(&config, ended).await.unwrap() });
         let pool = database.pool().await;
+        let name = sqlx::query_scalar("SELECT current_database()::text");
+        let database_name = name.fetch_one(&pool).await.unwrap();
         let client = Client::builder(TokioExecutor::new()).build_http();
         let persons = AtomicU32::new(0);
-        Self { address, internal, mail, pool, client, persons, shutdown, database }
+        Self { address, internal, mail, pool, client, persons, shutdown, database, database_name }
     }
 
     pub fn database_url(&self) -> &str {
         self.database.url()
+    }
+
+    /// Has the database take connections or not; those there are end.
+    pub async fn admit(&self, admits: bool) {
+        let url = trellis_testkit::Server::First.url();
+        let server = PgPool::connect(&url).await.unwrap();
+        let name = self.database_name.as_str();
+        let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname =";
+        for statement in [
+            format!("ALTER DATABASE {name} WITH ALLOW_CONNECTIONS {admits}"),
+            format!("{end} '{name}'"),
+        ] {
+            sqlx::query(AssertSqlSafe(statement)).execute(&server).await.unwrap();
+        }
     }
 
     /// A person who has just signed up, with their own workspace.

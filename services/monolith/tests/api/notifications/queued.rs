@@ -1,5 +1,7 @@
 //! Mail that is queued: what happened is an event, and its effects come later.
 
+use std::time::Duration;
+
 use ficus_events::{Event, Handler};
 use serde_json::json;
 use sqlx::PgPool;
@@ -45,7 +47,7 @@ async fn an_applied_event_reaches_the_inbox_and_the_mail_server_once() {
     apply(&trellis.pool, &events).await;
     assert_eq!(person.get("/v1/inbox/unread-count").await.ok()["unread"], 1);
     trellis.mail.has_taken(1, &person.email).await;
-    trellis_testkit::wait_until("delivered", std::time::Duration::from_secs(5), async || {
+    trellis_testkit::wait_until("delivered", Duration::from_secs(5), async || {
         let list = person.get("/v1/deliveries").await.ok();
         list["deliveries"][0]["state"] == "DELIVERY_STATE_SENT"
     })
@@ -54,6 +56,62 @@ async fn an_applied_event_reaches_the_inbox_and_the_mail_server_once() {
     let delivered = events.last().unwrap();
     assert_eq!(delivered.kind, "trellis.events.v1.MailDelivered");
     assert_eq!((&*delivered.key, delivered.version), ("mail-1", 3));
+}
+
+#[tokio::test]
+async fn a_mail_that_was_taken_while_the_database_is_away_is_recorded_and_not_sent_again() {
+    let trellis = Trellis::start_queued().await;
+    let person = trellis.person().await;
+    trellis.mail.takes(Duration::from_millis(1_000)).await;
+    apply(&trellis.pool, &outbox(&trellis.pool).await).await;
+    let state = async |wanted: &str| {
+        let state: String =
+            sqlx::query_scalar("SELECT state FROM emails").fetch_one(&trellis.pool).await.unwrap();
+        state == wanted
+    };
+    let patience = Duration::from_secs(15);
+    trellis_testkit::wait_until("claimed", patience, async || state("sending").await).await;
+    // On its way to the mail server by then, which needs a second.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    trellis.admit(false).await;
+    trellis.mail.has_taken(1, &person.email).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    trellis.admit(true).await;
+    trellis_testkit::wait_until("recorded", patience, async || state("sent").await).await;
+    trellis.mail.has_taken(1, &person.email).await;
+    let attempts: i32 =
+        sqlx::query_scalar("SELECT attempts FROM emails").fetch_one(&trellis.pool).await.unwrap();
+    assert_eq!(attempts, 1);
+}
+
+#[tokio::test]
+async fn a_sign_up_does_not_wait_for_a_mail_server_that_never_answers() {
+    let trellis = Trellis::start_queued().await;
+    trellis.mail.takes(Duration::from_hours(1)).await;
+    let mut persons = Vec::new();
+    for _ in 0..20 {
+        persons.push(trellis.person().await);
+        apply(&trellis.pool, &outbox(&trellis.pool).await).await;
+    }
+    for person in &persons {
+        assert!(trellis.mail.mails_to(&person.email).is_empty());
+    }
+    trellis.mail.takes(Duration::ZERO).await;
+    // What the silent server had in hand is given up after its deadline, and sent again after a wait.
+    trellis_testkit::wait_until("all are sent", Duration::from_mins(1), async || {
+        sqlx::query(
+            "UPDATE emails SET next_attempt_at = now() AT TIME ZONE 'UTC' WHERE state = 'queued'",
+        )
+        .execute(&trellis.pool)
+        .await
+        .unwrap();
+        let left = "SELECT count(*) FROM emails WHERE state <> 'sent'";
+        sqlx::query_scalar::<_, i64>(left).fetch_one(&trellis.pool).await.unwrap() == 0
+    })
+    .await;
+    for person in &persons {
+        assert_eq!(trellis.mail.mails_to(&person.email).len(), 1, "{}", person.email);
+    }
 }
 
 #[tokio::test]
@@ -76,14 +134,10 @@ async fn the_mode_is_changed_while_trellis_runs() {
     let trellis = Trellis::start_queued().await;
     let person = trellis.person().await;
     sqlx::query("UPDATE settings SET mail_mode = 'inline'").execute(&trellis.pool).await.unwrap();
-    trellis_testkit::wait_until(
-        "mail leaves inline",
-        std::time::Duration::from_secs(5),
-        async || {
-            let person = trellis.person().await;
-            trellis.mail.mails_to(&person.email).len() == 1
-        },
-    )
+    trellis_testkit::wait_until("mail leaves inline", Duration::from_secs(5), async || {
+        let person = trellis.person().await;
+        trellis.mail.mails_to(&person.email).len() == 1
+    })
     .await;
     assert!(trellis.mail.mails_to(&person.email).is_empty());
 }
