@@ -2,8 +2,8 @@
 //!
 //! A writer calls [`append`] in its business transaction. The [`Relay`] of that database follows the
 //! outbox by snapshot cursor and publishes to Kafka. A [`Consumer`] hands batches to a [`Handler`],
-//! whose inbox removes repeats; what cannot be applied goes to the topic's dead letters, read by
-//! [`dead_letters`]. Start reading at `relay/page.rs`, where the order is decided.
+//! whose inbox removes repeats; what cannot be applied goes to the topic's dead letters, read and put
+//! back by [`dead_letters`]. Start reading at `relay/page.rs`, where the order is decided.
 
 #![cfg_attr(doctest, doc = include_str!("../README.md"))]
 
