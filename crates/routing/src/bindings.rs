@@ -20,27 +20,21 @@ pub(crate) fn listed(line: &str) -> Result<Binding, TableError> {
     Ok(Binding { method, template: template.trim().to_owned(), rpc: None })
 }
 
-/// Every annotated RPC of one package.
+/// Every annotated RPC of one package; what is wrong of one hinders no other.
 pub(crate) fn annotated(
     pool: &DescriptorPool,
-    capability: &str,
     package: &str,
-) -> Result<Vec<Binding>, TableError> {
-    if !pool.files().any(|file| file.package_name() == package) {
-        return Err(TableError::UnknownPackage {
-            capability: capability.to_owned(),
-            package: package.to_owned(),
-        });
-    }
-    let services = pool.services().filter(|service| service.package_name() == package);
+) -> impl Iterator<Item = Result<Binding, TableError>> {
+    let services = pool.services().filter(move |service| service.package_name() == package);
     let methods = services.flat_map(|service| service.methods().collect::<Vec<_>>());
-    let mut found = Vec::new();
-    for method in methods {
-        if let Some(rule) = http_rule(pool, &method) {
-            read_rule(&method, &rule, &mut found)?;
-        }
-    }
-    Ok(found)
+    methods.flat_map(|method| {
+        let mut found = Vec::new();
+        let read = match http_rule(pool, &method) {
+            Some(rule) => read_rule(&method, &rule, &mut found),
+            None => Ok(()),
+        };
+        found.into_iter().map(Ok).chain(read.err().map(Err))
+    })
 }
 
 /// The annotation, read without generated code: any descriptor set brings its own copy of it.

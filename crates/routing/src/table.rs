@@ -1,6 +1,10 @@
 //! Which capability, and which RPC, a method and a path belong to.
 
-use std::{borrow::Cow, collections::HashMap, sync::Arc};
+use std::{
+    borrow::Cow,
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
 
 use http::Method;
 use percent_encoding::percent_decode_str;
@@ -28,6 +32,19 @@ pub struct Route {
     /// The RPC behind it, where the route came from a descriptor set.
     pub rpc: Option<Rpc>,
     fields: Vec<String>,
+}
+
+impl Route {
+    /// The fields of its path, in order.
+    pub fn fields(&self) -> &[String] {
+        &self.fields
+    }
+
+    /// Its path with every field numbered: the same for two routes that a path cannot tell apart.
+    pub fn pattern(&self) -> String {
+        let (pattern, _) = bindings::pattern(&self.template).expect("it is in the table");
+        pattern
+    }
 }
 
 /// The RPC behind a route.
@@ -78,6 +95,7 @@ pub enum TableError {
 #[derive(Debug, Default)]
 pub struct RouteTable {
     by_method: HashMap<Method, matchit::Router<Arc<Route>>>,
+    routes: Vec<Arc<Route>>,
     capabilities: Vec<Arc<str>>,
 }
 
@@ -96,13 +114,43 @@ impl RouteTable {
             for package in capability.packages {
                 let pool =
                     pool.ok_or_else(|| TableError::NoDescriptors(capability.name.to_owned()))?;
-                for binding in bindings::annotated(pool, capability.name, package)? {
-                    table.insert(&name, binding)?;
+                if !pool.files().any(|file| file.package_name() == package) {
+                    let (capability, package) = (capability.name.to_owned(), package.clone());
+                    return Err(TableError::UnknownPackage { capability, package });
+                }
+                for binding in bindings::annotated(pool, package) {
+                    table.insert(&name, binding?)?;
                 }
             }
             table.capabilities.push(name);
         }
         Ok(table)
+    }
+
+    /// The same with the annotated RPCs of the packages that no capability names, which `owner` answers, and what of
+    /// them cannot be routed. It is the public API as a whole; to route by it would be to ask who owns what never moves.
+    pub fn completed(
+        mut self,
+        pool: &DescriptorPool,
+        named: &[CapabilityRoutes<'_>],
+        owner: &str,
+    ) -> (Self, Vec<TableError>) {
+        let owner: Arc<str> = owner.into();
+        let named = |package: &str| named.iter().any(|c| c.packages.iter().any(|p| p == package));
+        let packages: BTreeSet<_> = pool.services().map(|s| s.package_name().to_owned()).collect();
+        let mut left_out = Vec::new();
+        for package in packages.iter().filter(|package| !named(package)) {
+            for binding in bindings::annotated(pool, package) {
+                let inserted = binding.and_then(|binding| self.insert(&owner, binding));
+                left_out.extend(inserted.err());
+            }
+        }
+        (self, left_out)
+    }
+
+    /// Every route: a capability's after another's, each as in its contract.
+    pub fn routes(&self) -> &[Arc<Route>] {
+        &self.routes
     }
 
     /// The capabilities that it was made of.
@@ -137,8 +185,10 @@ impl RouteTable {
         self.by_method
             .entry(method.clone())
             .or_default()
-            .insert(pattern, route)
-            .map_err(|source| TableError::Twice { method, template, source })
+            .insert(pattern, route.clone())
+            .map_err(|source| TableError::Twice { method, template, source })?;
+        self.routes.push(route);
+        Ok(())
     }
 }
 

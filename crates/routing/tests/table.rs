@@ -110,6 +110,30 @@ fn another_spelling_of_a_path_is_the_same_path() {
 }
 
 #[test]
+fn the_whole_contract_has_the_routes_of_packages_that_nobody_names() {
+    let pool = pool(
+        r#"rpc Get(Item) returns (Item) { option (google.api.http) = {get: "/items/{id}"}; }
+           rpc Again(Item) returns (Item) { option (google.api.http) = {get: "/items/{name}"}; }
+           rpc All(Item) returns (stream Item) { option (google.api.http) = {get: "/all"}; }
+           rpc Put(Item) returns (Item) { option (google.api.http) = {put: "/items/{name}" body: "*"}; }"#,
+    );
+    let (whole, left_out) = RouteTable::default().completed(&pool, &[], "monolith");
+    let routes: Vec<_> = whole.routes().iter().map(|route| route.template.as_str()).collect();
+    assert_eq!(routes, ["/items/{id}", "/items/{name}"]);
+    assert_eq!(whole.routes()[0].pattern(), whole.routes()[1].pattern());
+    assert_eq!(whole.routes()[1].fields(), ["name"]);
+    assert_eq!(&*whole.routes()[0].capability, "monolith");
+    assert!(whole.capabilities().is_empty(), "nothing of it moves");
+    let [TableError::Twice { .. }, TableError::Unsupported { .. }] = left_out.as_slice() else {
+        panic!("{left_out:?}")
+    };
+    let packages = ["shop.v1".to_owned()];
+    let shop = CapabilityRoutes { name: "shop", packages: &packages, routes: &[] };
+    let (whole, left_out) = RouteTable::default().completed(&pool, &[shop], "monolith");
+    assert!(whole.routes().is_empty() && left_out.is_empty(), "it is named");
+}
+
+#[test]
 fn what_cannot_be_routed_is_refused() {
     for methods in [
         r#"rpc A(stream Item) returns (Item) { option (google.api.http) = {get: "/a"}; }"#,

@@ -3,7 +3,9 @@
 //!
 //! The monolith and the gateway encode by these rules alone, so their bodies are equal byte for byte.
 
+mod comment;
 mod field;
+pub mod schema;
 
 use prost_reflect::{
     DeserializeOptions, DynamicMessage, MessageDescriptor, ReflectMessage, SerializeOptions,
@@ -11,7 +13,8 @@ use prost_reflect::{
 
 use crate::Error;
 
-pub use field::set;
+pub use comment::comment;
+pub use field::{set, settable};
 
 /// How answers are written.
 pub fn serialize_options() -> SerializeOptions {

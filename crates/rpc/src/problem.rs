@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use serde::Serialize;
+use serde_json::{Value, json};
 
 use crate::{Error, FENCED, Kind};
 
@@ -15,6 +16,22 @@ pub struct Problem<'a> {
     pub status: u16,
     pub code: &'a str,
     pub detail: &'a str,
+}
+
+/// The JSON Schema of a problem document.
+pub fn schema() -> Value {
+    json!({
+        "description": "Problem details (RFC 9457).",
+        "type": "object",
+        "properties": {
+            "type": {"type": "string", "format": "uri-reference"},
+            "title": {"type": "string"},
+            "status": {"type": "integer", "minimum": 400, "maximum": 599},
+            "code": {"type": "string", "description": "Stable, for programs."},
+            "detail": {"type": "string", "description": "For people."},
+        },
+        "required": ["type", "title", "status", "code", "detail"],
+    })
 }
 
 impl Error {
@@ -93,6 +110,26 @@ mod tests {
             body,
             r#"{"type":"about:blank","title":"Conflict","status":409,"code":"email_taken","detail":"sign in instead"}"#
         );
+    }
+
+    #[test]
+    fn the_schema_names_what_a_problem_has() {
+        let (_, _, body) = Error::internal().problem();
+        let problem: Value = serde_json::from_slice(&body).expect("JSON");
+        let has: Vec<_> = problem.as_object().expect("an object").keys().collect();
+        let schema = schema();
+        assert_eq!(
+            schema["properties"].as_object().expect("an object").keys().collect::<Vec<_>>(),
+            has
+        );
+        let mut required: Vec<_> = schema["required"]
+            .as_array()
+            .expect("a list")
+            .iter()
+            .filter_map(Value::as_str)
+            .collect();
+        required.sort_unstable();
+        assert_eq!(required, has);
     }
 
     #[test]

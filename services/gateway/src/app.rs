@@ -20,10 +20,11 @@ use tower::{
 };
 
 use crate::{
-    api,
+    api::{self, openapi::Document},
     config::{Config, Limits},
     error, headers,
     limits::{self, Deadline},
+    openapi,
     owners::Followed,
     server, trace,
     upstream::{self, Contract, Upstreams},
@@ -75,10 +76,18 @@ pub fn router(
         // To the monolith over HTTP, or to the service over gRPC or HTTP.
         .service(upstreams);
 
-    Ok(Router::new()
+    let mut own = Router::new()
         .route("/healthz", get(api::health::alive))
         .route("/readyz", get(api::health::ready).with_state(shutdown.clone()))
-        .route("/.well-known/jwks.json", get(api::jwks::keys).with_state(signer))
+        .route("/.well-known/jwks.json", get(api::jwks::keys).with_state(signer));
+    // A subject without protos may have a description of its own there.
+    if contract.0.is_some() {
+        let document = Arc::new(Document::new(&openapi::document(subject, contract)?));
+        own = own.route("/openapi.json", get(api::openapi::document).with_state(document));
+    }
+
+    Ok(own
+        .method_not_allowed_fallback(async || error::method_not_allowed())
         .fallback_service(passed_on)
         .layer(
             ServiceBuilder::new()

@@ -88,16 +88,28 @@ pub fn method_not_taken() -> Error {
     Error::invalid("method_not_taken", "this method is not taken")
 }
 
+/// 405 for what the gateway answers itself.
+pub fn method_not_allowed() -> Response {
+    document(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "method_not_allowed",
+        "this path is not asked by this method",
+    )
+}
+
 /// 502.
 fn answer_lost() -> Response {
-    let status = StatusCode::BAD_GATEWAY;
-    let problem = Problem {
-        r#type: "about:blank",
-        title: status.canonical_reason().unwrap_or_default(),
-        status: status.as_u16(),
-        code: "answer_lost",
-        detail: "the connection to the owner broke; whether the request had an effect is not known",
-    };
+    document(
+        StatusCode::BAD_GATEWAY,
+        "answer_lost",
+        "the connection to the owner broke; whether the request had an effect is not known",
+    )
+}
+
+/// A problem of the gateway's own that no service has.
+fn document(status: StatusCode, code: &str, detail: &str) -> Response {
+    let title = status.canonical_reason().unwrap_or_default();
+    let problem = Problem { r#type: "about:blank", title, status: status.as_u16(), code, detail };
     let body = serde_json::to_vec(&problem).expect("strings and a number are JSON");
     let mut response = Response::new(Bytes::from(body).into());
     *response.status_mut() = status;

@@ -15,6 +15,7 @@ pub mod error;
 pub mod framing;
 pub mod headers;
 pub mod limits;
+pub mod openapi;
 pub mod owners;
 pub mod server;
 pub mod trace;

@@ -1,6 +1,8 @@
 //! A field from text: out of a path or a query.
 
-use prost_reflect::{DynamicMessage, Kind, ReflectMessage, Value};
+use prost_reflect::{
+    DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, ReflectMessage, Value,
+};
 
 use crate::Error;
 
@@ -24,6 +26,37 @@ pub fn set(message: &mut DynamicMessage, name: &str, text: &str) -> Result<(), E
         message.set_field(&field, value);
     }
     Ok(())
+}
+
+/// Every field that [`set`] can set, by the name under which it does; a list grows by one at each time.
+pub fn settable(message: &MessageDescriptor) -> Vec<(String, FieldDescriptor)> {
+    let mut found = Vec::new();
+    collect(message, "", &mut Vec::new(), &mut found);
+    found
+}
+
+/// `above` are the messages that this one is a field of, so that one that has itself as a field has an end.
+fn collect(
+    message: &MessageDescriptor,
+    prefix: &str,
+    above: &mut Vec<String>,
+    found: &mut Vec<(String, FieldDescriptor)>,
+) {
+    above.push(message.full_name().to_owned());
+    for field in message.fields() {
+        let name = format!("{prefix}{}", field.name());
+        match field.kind() {
+            Kind::Bytes => {}
+            Kind::Message(inner) => {
+                if !field.is_list() && !field.is_map() && !above.contains(&inner.full_name().into())
+                {
+                    collect(&inner, &format!("{name}."), above, found);
+                }
+            }
+            _ => found.push((name, field)),
+        }
+    }
+    above.pop();
 }
 
 fn scalar(kind: &Kind, text: &str) -> Option<Value> {

@@ -28,19 +28,30 @@ fn read(path: &Path) -> anyhow::Result<Contract> {
     Ok(Contract(Some(DescriptorPool::decode(bytes.as_slice())?)))
 }
 
+fn named(subject: &Subject) -> Vec<CapabilityRoutes<'_>> {
+    let capabilities = subject.capability.iter();
+    capabilities
+        .map(|(name, capability)| CapabilityRoutes {
+            name,
+            packages: &capability.packages,
+            routes: &capability.routes,
+        })
+        .collect()
+}
+
 impl Contract {
     /// All routes of all capabilities.
     pub fn table(&self, subject: &Subject) -> Result<RouteTable, TableError> {
-        let capabilities: Vec<_> = subject
-            .capability
-            .iter()
-            .map(|(name, capability)| CapabilityRoutes {
-                name,
-                packages: &capability.packages,
-                routes: &capability.routes,
-            })
-            .collect();
-        RouteTable::build(self.0.as_ref(), &capabilities)
+        RouteTable::build(self.0.as_ref(), &named(subject))
+    }
+
+    /// The same with what the contract says of the monolith's part, and what of that cannot be told.
+    pub fn public(&self, subject: &Subject) -> Result<(RouteTable, Vec<TableError>), TableError> {
+        let table = self.table(subject)?;
+        Ok(match &self.0 {
+            Some(pool) => table.completed(pool, &named(subject), "monolith"),
+            None => (table, Vec::new()),
+        })
     }
 
     /// The RPC called `package.Service/Method`.

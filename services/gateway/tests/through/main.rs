@@ -6,6 +6,7 @@ mod ends;
 mod holds;
 mod limits;
 mod monolith;
+mod openapi;
 mod passes;
 mod refuses;
 mod service;

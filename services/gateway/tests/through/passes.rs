@@ -119,7 +119,8 @@ async fn a_service_may_speak_http_and_its_routes_be_listed() {
     let headers = [("authorization", "Bearer a")];
     stand.send(Method::GET, "/shop/7", &headers, Bytes::new()).await;
     stand.get("/shop").await;
+    stand.get("/openapi.json").await;
     assert_eq!(service.lines(), ["GET /shop/7"]);
     assert_eq!(service.asked()[0].headers["authorization"], "Bearer a");
-    assert_eq!(stand.monolith.lines(), ["GET /shop"]);
+    assert_eq!(stand.monolith.lines(), ["GET /shop", "GET /openapi.json"]);
 }

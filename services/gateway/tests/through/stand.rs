@@ -72,7 +72,8 @@ impl Stand {
     ) -> Self {
         let subject: Subject = toml::from_str(subject).unwrap();
         assert_eq!(subject.folder, Path::new(""));
-        let contract = Contract(Some(trellis_contracts::DESCRIPTOR_POOL.clone()));
+        let known = subject.capability.values().any(|capability| !capability.packages.is_empty());
+        let contract = Contract(known.then(|| trellis_contracts::DESCRIPTOR_POOL.clone()));
         let shutdown = Shutdown::new();
         let router = app::router(&subject, &contract, owners.clone(), limits, &shutdown).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
