@@ -4,6 +4,7 @@
 //! A handler answers `Result<T, Error>`; at the door the error becomes a [`tonic::Status`] or a problem
 //! document, and a status from a service becomes the same [`Error`] again.
 
+mod drained;
 mod error;
 pub mod identity;
 pub mod json;
@@ -11,6 +12,7 @@ pub mod observe;
 pub mod problem;
 mod status;
 
+pub use drained::Drained;
 pub use error::{Error, Kind};
 
 /// Header and metadata by which an owner says that it refused a write and did nothing else:

@@ -12,6 +12,7 @@ use std::{
 
 use axum::{Router, body::Body, response::Response};
 use ficus_process::Shutdown;
+use ficus_rpc::Drained;
 use http::{HeaderValue, Request, header};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::{
@@ -119,5 +120,5 @@ async fn answer(
         return Ok(response);
     }
     request.extensions_mut().insert(peer);
-    router.oneshot(request.map(Body::new)).await
+    router.oneshot(request.map(|body| Body::new(Drained::new(body)))).await
 }

@@ -192,6 +192,8 @@ fn routes(auth: Auth, core: Core, notifications: Notifications) -> Router {
         .route("/healthz", get(|| async { "ok\n" }))
         .fallback(http::not_found)
         .method_not_allowed_fallback(http::not_found)
+        // Nobody is cut off while they still send.
+        .layer(from_fn(http::drained))
         // A body larger than this is refused before it is read to its end.
         .layer(DefaultBodyLimit::max(http::BODY_LIMIT))
         // The time limit and the note of what was done cover the whole request.

@@ -36,6 +36,21 @@ async fn a_body_that_is_too_large_is_refused_whether_it_says_so_or_not() {
 }
 
 #[tokio::test]
+async fn who_still_sends_is_told_why_it_is_refused() {
+    let stand = with(LIMITS).await;
+    stand.now(MOVED);
+    let body = Bytes::from(vec![b' '; 6 << 20]);
+    for (path, code) in
+        [("/v1/inbox/7/read", "body_too_large"), ("/openapi.json", "method_not_allowed")]
+    {
+        for _ in 0..20 {
+            let answer = stand.send(Method::POST, path, &[], body.clone()).await;
+            assert_eq!(answer.code(), code);
+        }
+    }
+}
+
+#[tokio::test]
 async fn heads_that_are_too_large_are_refused() {
     let stand = with(LIMITS).await;
     let head = format!("GET / HTTP/1.1\r\nHost: a\r\nX: {}\r\n\r\n", "x".repeat(80_000));

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use axum::body::Body;
 use axum::extract::{MatchedPath, Request};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use ficus_pg::progress;
-use ficus_rpc::{Error, observe};
+use ficus_rpc::{Drained, Error, observe};
 
 use super::Ended;
 
@@ -26,6 +27,11 @@ pub async fn around(request: Request, next: Next) -> Response {
         Ok(response) => response,
         Err(_) => Ended::from(Error::deadline("deadline", "no answer within 10 s")).into_response(),
     }
+}
+
+/// Has a body that a refusal leaves unread read to its end, so that the refusal arrives.
+pub async fn drained(request: Request, next: Next) -> Response {
+    next.run(request.map(|body| Body::new(Drained::new(body)))).await
 }
 
 /// What no route names.

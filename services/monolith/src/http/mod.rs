@@ -10,6 +10,6 @@ mod time;
 pub use answer::{Answer, Ended};
 pub use caller::Caller;
 pub use contract::Contract;
-pub use layers::{BODY_LIMIT, around, not_found};
+pub use layers::{BODY_LIMIT, around, drained, not_found};
 pub use page::Page;
 pub use time::timestamp;

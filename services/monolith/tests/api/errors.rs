@@ -36,3 +36,12 @@ async fn a_path_or_a_query_that_is_not_the_contracts_is_refused() {
     person.get("/v1/inbox?page_size=-1").await.refused(400, "bad_page_size");
     person.get("/v1/inbox?page_token=x").await.refused(400, "bad_page_token");
 }
+
+#[tokio::test]
+async fn who_still_sends_is_told_why_it_is_refused() {
+    let trellis = Trellis::start().await;
+    for _ in 0..20 {
+        let reply = trellis.send("POST", "/v1/workspaces", &[], "x".repeat(6 << 20)).await;
+        reply.refused(401, "unauthenticated");
+    }
+}
