@@ -40,7 +40,7 @@ pub async fn serve(config: Config, shutdown: Shutdown) -> anyhow::Result<()> {
         .await
         .with_context(|| format!("failed to listen on {}", config.listen))?;
     tracing::info!(address = %listener.local_addr()?, "serving");
-    server::run(listener, router, shutdown).await;
+    server::run(listener, router, config.limits, shutdown).await;
     owners.leave().await;
     Ok(())
 }
@@ -98,7 +98,9 @@ pub fn router(
                 // Every request is a span of a trace, and counted; one that is refused below too.
                 .layer(ServedLayer::http())
                 // A body that is too large is refused before it is read, or where it turns out to be.
-                .layer(middleware::from_fn_with_state(limits, limits::body)),
+                .layer(middleware::from_fn_with_state(limits, limits::body))
+                // Only what has arrived is worked on.
+                .layer(middleware::from_fn(limits::arrived)),
         ))
 }
 

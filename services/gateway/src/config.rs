@@ -35,6 +35,14 @@ pub struct Limits {
     #[arg(long, default_value_t = 30)]
     pub time_limit: u64,
 
+    /// Seconds for the head of a request, and for its body while fewer than 1024 bytes a second come.
+    #[arg(long, default_value_t = 10)]
+    pub sender_time: u64,
+
+    /// Seconds for a connection that nobody uses.
+    #[arg(long, default_value_t = 60)]
+    pub idle_time: u64,
+
     /// Requests at once; more are refused.
     #[arg(long, default_value_t = 4_096)]
     pub in_flight: usize,

@@ -1,6 +1,6 @@
 //! Everything that goes wrong in the gateway, as problem documents: the one place that maps it.
 
-use std::error::Error as StdError;
+use std::{error::Error as StdError, io};
 
 use axum::response::Response;
 use bytes::Bytes;
@@ -29,6 +29,9 @@ pub enum UpstreamError {
 
 /// The answer to a request that has none from its owner. Server faults are logged here and nowhere else.
 pub async fn answer(error: BoxError) -> Response {
+    if is_too_slow(&*error) {
+        return too_slow();
+    }
     let refused = problem(&*error);
     let (code, status) = match &refused {
         Some(error) => (&*error.code, error.http_status()),
@@ -88,6 +91,16 @@ pub fn method_not_taken() -> Error {
     Error::invalid("method_not_taken", "this method is not taken")
 }
 
+/// 408.
+pub fn too_slow() -> Response {
+    document(StatusCode::REQUEST_TIMEOUT, "too_slow", "the body took too long to arrive")
+}
+
+/// 414.
+pub fn target_too_long() -> Response {
+    document(StatusCode::URI_TOO_LONG, "target_too_long", "path and query have 8192 bytes at most")
+}
+
 /// 405 for what the gateway answers itself.
 pub fn method_not_allowed() -> Response {
     document(
@@ -116,6 +129,12 @@ fn document(status: StatusCode, code: &str, detail: &str) -> Response {
     let json = HeaderValue::from_static("application/problem+json");
     response.headers_mut().insert(header::CONTENT_TYPE, json);
     response
+}
+
+/// Whether a body broke off because its sender was too slow.
+pub fn is_too_slow(error: &(dyn StdError + 'static)) -> bool {
+    let slow = |error: &io::Error| error.kind() == io::ErrorKind::TimedOut;
+    find::<UpstreamError>(error).is_none() && find::<io::Error>(error).is_some_and(slow)
 }
 
 /// The first error of a type in a chain of causes.

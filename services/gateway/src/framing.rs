@@ -15,6 +15,8 @@ use std::{
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use crate::pace::{Pace, Sending};
+
 /// Lines longer than this are left to the HTTP library, which refuses them.
 const LINE: usize = 64 << 10;
 
@@ -29,19 +31,19 @@ impl Ambiguity {
     }
 }
 
-/// A connection whose requests are read along.
+/// A connection whose requests are read along, and that breaks under a sender who takes too long.
 #[derive(Debug)]
 pub struct Watched<S> {
     stream: S,
     framing: Framing,
     ambiguity: Ambiguity,
+    pace: Pace,
 }
 
 impl<S> Watched<S> {
-    pub fn new(stream: S) -> (Self, Ambiguity) {
-        let ambiguity = Ambiguity::default();
-        let watched = Self { stream, framing: Framing::default(), ambiguity: ambiguity.clone() };
-        (watched, ambiguity)
+    pub fn new(stream: S, pace: Pace) -> (Self, Ambiguity) {
+        let (framing, ambiguity) = (Framing::default(), Ambiguity::default());
+        (Self { stream, framing, ambiguity: ambiguity.clone(), pace }, ambiguity)
     }
 }
 
@@ -54,9 +56,14 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
         let before = buffer.filled().len();
         let this = &mut *self;
         let polled = Pin::new(&mut this.stream).poll_read(context, buffer);
-        if this.framing.read(&buffer.filled()[before..]).is_err() {
+        if polled.is_pending() {
+            return this.pace.wait(context).map(Err);
+        }
+        let came = &buffer.filled()[before..];
+        if this.framing.read(came).is_err() {
             this.ambiguity.0.store(true, Ordering::Release);
         }
+        this.pace.came(came.len(), this.framing.sending());
         polled
     }
 }
@@ -142,6 +149,14 @@ impl Framing {
             }
         }
         Ok(())
+    }
+
+    fn sending(&self) -> Sending {
+        match self.place {
+            Place::Head if !self.head.begun && self.line.is_empty() => Sending::Nothing,
+            Place::Head | Place::Lost => Sending::Head,
+            Place::Body(_) | Place::ChunkSize | Place::Chunk(_) | Place::Trailers => Sending::Body,
+        }
     }
 
     fn part_of_line(&mut self, bytes: &mut &[u8]) -> Result<(), Ambiguous> {

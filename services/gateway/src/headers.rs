@@ -31,7 +31,7 @@ pub async fn rebuilt(mut request: Request, next: Next) -> Response {
     forwarded.write(headers);
     let mut response = next.run(request).await;
     strip_hop(response.headers_mut());
-    response.headers_mut().remove(ficus_rpc::FENCED);
+    strip_identity(response.headers_mut());
     response
 }
 
@@ -52,12 +52,13 @@ fn strip_hop(headers: &mut HeaderMap) {
     }
 }
 
-/// What a caller could say about itself and those inside would believe.
+/// What a caller could say about itself and those inside would believe, and what those inside say to each other.
+/// Many servers take `X_Real_IP` for `X-Real-IP`.
 fn strip_identity(headers: &mut HeaderMap) {
     let claims: Vec<HeaderName> = headers
         .keys()
         .filter(|name| {
-            let name = name.as_str();
+            let name = name.as_str().replace('_', "-");
             name == "forwarded"
                 || name == "x-real-ip"
                 || name.starts_with("x-forwarded-")

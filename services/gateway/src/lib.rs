@@ -17,6 +17,7 @@ pub mod headers;
 pub mod limits;
 pub mod openapi;
 pub mod owners;
+pub mod pace;
 pub mod server;
 pub mod trace;
 pub mod upstream;

@@ -8,9 +8,15 @@ use axum::{
     middleware::Next,
     response::Response,
 };
-use http_body_util::Limited;
+use bytes::BytesMut;
+use futures::{StreamExt, stream};
+use http_body::Frame;
+use http_body_util::{BodyExt, BodyStream, Limited, StreamBody};
 
 use crate::{config::Limits, error};
+
+/// Most requests of an API are smaller. What is read ahead is kept for each connection.
+const AHEAD: usize = 16 << 10;
 
 /// Until when an answer is waited for; an extension of the request.
 #[derive(Debug, Clone, Copy)]
@@ -36,4 +42,26 @@ pub async fn body(State(limits): State<Limits>, request: Request, next: Next) ->
     }
     let limited = |body| Body::new(Limited::new(body, limits.body_limit));
     next.run(request.map(limited)).await
+}
+
+/// Lets a request go on when its body has arrived, or the first part of it, so that those who send slowly take nobody's
+/// place among the requests that are worked on.
+pub async fn arrived(request: Request, next: Next) -> Response {
+    let (parts, body) = request.into_parts();
+    match read_ahead(body).await {
+        Ok(body) => next.run(Request::from_parts(parts, body)).await,
+        Err(error) => error::answer(error.into()).await,
+    }
+}
+
+async fn read_ahead(mut body: Body) -> Result<Body, axum::Error> {
+    let mut read = BytesMut::new();
+    while read.len() < AHEAD {
+        let Some(frame) = body.frame().await else { return Ok(read.freeze().into()) };
+        if let Ok(data) = frame?.into_data() {
+            read.extend_from_slice(&data);
+        }
+    }
+    let first = stream::iter([Ok(Frame::data(read.freeze()))]);
+    Ok(Body::new(StreamBody::new(first.chain(BodyStream::new(body)))))
 }

@@ -23,14 +23,15 @@ use tokio::net::{TcpListener, TcpStream};
 use tower::ServiceExt;
 
 use crate::{
+    config::Limits,
     error,
     framing::{Ambiguity, Watched},
+    pace::Pace,
 };
 
-/// A head must be complete after this long. It also ends connections that nobody uses, so it is longer
-/// than a slow sender deserves.
-const HEAD_TIME: Duration = Duration::from_mins(1);
 const HEAD_BYTES: usize = 32 << 10;
+/// RFC 9110 asks for 8,000 at least (section 4.1).
+const TARGET_BYTES: usize = 8 << 10;
 /// How long to wait when no connection can be accepted, as when file descriptors have run out.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
 /// How long requests that are under way at the end may take. The process is ended two seconds later, and must have
@@ -45,14 +46,16 @@ pub struct Peer(pub SocketAddr);
 
 /// Serves until the end is requested, and then until every open request has its answer, or has waited for it
 /// for eight seconds.
-pub async fn run(listener: TcpListener, router: Router, shutdown: Shutdown) {
+pub async fn run(listener: TcpListener, router: Router, limits: Limits, shutdown: Shutdown) {
     let graceful = GracefulShutdown::new();
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok((stream, peer)) => {
                     let (router, watcher) = (router.clone(), graceful.watcher());
-                    tokio::spawn(connection(stream, Peer(peer), router, watcher, shutdown.clone()));
+                    let connection =
+                        connection(stream, Peer(peer), router, limits, watcher, shutdown.clone());
+                    tokio::spawn(connection);
                 }
                 Err(error) => {
                     tracing::warn!(%error, "failed to accept a connection");
@@ -72,12 +75,14 @@ async fn connection(
     stream: TcpStream,
     peer: Peer,
     router: Router,
+    limits: Limits,
     watcher: Watcher,
     shutdown: Shutdown,
 ) {
     // Without it small answers wait for the acknowledgement of earlier ones.
     let _ = stream.set_nodelay(true);
-    let (stream, ambiguity) = Watched::new(stream);
+    let pace = Pace::new(Duration::from_secs(limits.sender_time));
+    let (stream, ambiguity) = Watched::new(stream, pace);
     let asked = Arc::new(AtomicBool::new(false));
     let unasked = unasked(shutdown, asked.clone());
     let service = service_fn(move |request| {
@@ -86,7 +91,8 @@ async fn connection(
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIME)
+        // It counts from the answer before; for a head that has begun less is left.
+        .header_read_timeout(Duration::from_secs(limits.idle_time))
         .max_header_size(HEAD_BYTES)
         .max_buf_size(2 * HEAD_BYTES)
         .serve_connection(TokioIo::new(stream), service);
@@ -118,6 +124,9 @@ async fn answer(
         let mut response: Response = error::ambiguous().response();
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         return Ok(response);
+    }
+    if request.uri().path_and_query().is_some_and(|target| target.as_str().len() > TARGET_BYTES) {
+        return Ok(error::target_too_long());
     }
     request.extensions_mut().insert(peer);
     router.oneshot(request.map(|body| Body::new(Drained::new(body)))).await

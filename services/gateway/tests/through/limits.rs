@@ -60,6 +60,20 @@ async fn heads_that_are_too_large_are_refused() {
 }
 
 #[tokio::test]
+async fn a_target_that_is_too_long_is_refused() {
+    let stand = with(LIMITS).await;
+    assert_eq!(stand.get(&format!("/{}", "x".repeat(8_000))).await.status, StatusCode::OK);
+    for path in [format!("/{}", "x".repeat(9_000)), format!("/any?{}", "x".repeat(20_000))] {
+        let answer = stand.get(&path).await;
+        assert_eq!(
+            (answer.status, answer.code()),
+            (StatusCode::URI_TOO_LONG, "target_too_long".to_owned())
+        );
+    }
+    assert_eq!(stand.monolith.lines().len(), 1);
+}
+
+#[tokio::test]
 async fn a_request_that_takes_too_long_is_given_up() {
     let stand = with(Limits { time_limit: 1, ..LIMITS }).await;
     stand.monolith.says([Say::Sleep(3_000)]);

@@ -10,5 +10,6 @@ mod openapi;
 mod passes;
 mod refuses;
 mod service;
+mod slow;
 mod smuggling;
 mod stand;

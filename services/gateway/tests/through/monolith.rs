@@ -80,6 +80,8 @@ async fn answer(State(monolith): State<Arc<Monolith>>, request: Request) -> Resp
             .header("connection", "keep-alive, x-one-hop")
             .header("x-one-hop", "yes")
             .header("x-kept", "yes")
+            .header("ficus-epoch", "7")
+            .header("x-forwarded-host", "inside")
             .header("keep-alive", "timeout=5"),
         Say::Fenced => response.status(503).header("ficus-fenced", "notifications 1"),
         Say::Busy => response.status(503).header("retry-after", "7"),

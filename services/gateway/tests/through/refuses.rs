@@ -24,6 +24,9 @@ async fn headers_of_one_hop_and_claims_of_identity_are_stripped_and_rebuilt() {
         ("x-real-ip", "1.2.3.4"),
         ("ficus-fenced", "notifications 1"),
         ("ficus-user", "1"),
+        ("x_forwarded_for", "1.2.3.4"),
+        ("x-forwarded_proto", "https"),
+        ("ficus_user", "1"),
         ("x-kept", "yes"),
     ];
     let answer = stand.send(Method::GET, "/any", &headers, Bytes::new()).await;
@@ -43,7 +46,7 @@ async fn headers_of_one_hop_and_claims_of_identity_are_stripped_and_rebuilt() {
     assert_eq!(asked["x-forwarded-host"], stand.address.to_string());
 
     assert_eq!(answer.headers["x-kept"], "yes");
-    for name in ["x-one-hop", "keep-alive", "connection"] {
+    for name in ["x-one-hop", "keep-alive", "connection", "ficus-epoch", "x-forwarded-host"] {
         assert!(answer.headers.get(name).is_none(), "{name}");
     }
 }
@@ -53,15 +56,45 @@ async fn a_malformed_trace_is_dropped_and_a_new_one_begun() {
     ficus_process::trace_only();
     let stand = Stand::start(MOVING).await;
     let sound = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
-    for (given, kept) in [(sound, true), ("00-0-0-0", false), (&sound[1..], false)] {
-        let headers = [("traceparent", given), ("tracestate", "a=b")];
+    for (given, state, continues, keeps) in [
+        (sound, "a=b", true, true),
+        ("00-0-0-0", "a=b", false, false),
+        (&sound[1..], "a=b", false, false),
+        (sound, "a=b, A=c", true, false),
+        (sound, "no value", true, false),
+    ] {
+        let headers = [("traceparent", given), ("tracestate", state)];
         stand.send(Method::GET, "/any", &headers, Bytes::new()).await;
         let asked = stand.monolith.asked().pop().unwrap().headers;
         let trace = asked["traceparent"].to_str().unwrap();
         assert!(is_traceparent(trace));
         let continued = trace[..36] == sound[..36];
-        assert_eq!((continued, asked.get("tracestate").is_some()), (kept, kept));
+        let kept = asked.get("tracestate").is_some();
+        assert_eq!((continued, kept), (continues, keeps), "{given} {state}");
     }
+}
+
+#[tokio::test]
+async fn a_header_given_twice_is_stripped_in_every_line_and_by_every_name() {
+    let stand = Stand::start(MOVING).await;
+    let answer = stand
+        .raw(
+            "GET /any HTTP/1.1\r\nHost: a\r\nConnection: close, X-One\r\nConnection: x-two,X-Forwarded-For\r\n\
+             X-One: 1\r\nX-Two: 2\r\nX-Forwarded-For: 1.2.3.4\r\nX-Forwarded-For: 5.6.7.8\r\nTE: trailers\r\n\
+             traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\r\n\
+             traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b8-01\r\ntracestate: a=b\r\n\r\n",
+        )
+        .await;
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    let asked = stand.monolith.asked().remove(0).headers;
+    for name in ["x-one", "x-two", "te", "connection", "tracestate"] {
+        assert!(asked.get(name).is_none(), "{name}");
+    }
+    let peers: Vec<_> = asked.get_all("x-forwarded-for").iter().collect();
+    assert_eq!(peers, ["127.0.0.1"]);
+    assert!(
+        asked.get("traceparent").is_none_or(|trace| !trace.to_str().unwrap().contains("4bf92f"))
+    );
 }
 
 #[tokio::test]

@@ -19,7 +19,8 @@ use uuid::Uuid;
 
 use crate::{monolith::Monolith, service::Service};
 
-pub const LIMITS: Limits = Limits { body_limit: 8 << 20, time_limit: 5, in_flight: 100 };
+pub const LIMITS: Limits =
+    Limits { body_limit: 8 << 20, time_limit: 5, sender_time: 10, idle_time: 60, in_flight: 100 };
 pub const MOVING: View =
     View { owner: Side::Monolith, epoch: 1, pending: None, unfinished: true, retired: false };
 pub const PENDING: View = View { pending: Some(Uuid::from_u128(7)), ..MOVING };
@@ -78,7 +79,7 @@ impl Stand {
         let router = app::router(&subject, &contract, owners.clone(), limits, &shutdown).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let serving = tokio::spawn(server::run(listener, router, shutdown.clone()));
+        let serving = tokio::spawn(server::run(listener, router, limits, shutdown.clone()));
         Self { address, monolith, service, owners, shutdown, serving }
     }
 

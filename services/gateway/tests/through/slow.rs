@@ -1,0 +1,116 @@
+//! Those who send slowly, and those who say nothing more.
+
+use std::time::{Duration, Instant};
+
+use ficus_gateway::config::Limits;
+use ficus_owners::Owners;
+use http::StatusCode;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    task::JoinSet,
+};
+
+use crate::stand::{LIMITS, MOVING, Stand};
+
+const SLOW: Limits =
+    Limits { sender_time: 2, idle_time: 4, in_flight: 8, time_limit: 30, ..LIMITS };
+
+const HEAD: &str = "POST /v1/inbox/7/read HTTP/1.1\r\nHost: a\r\n";
+
+async fn start() -> Stand {
+    Stand::with(Owners::fixed([("notifications".to_owned(), MOVING)]), SLOW).await
+}
+
+/// Sends a byte now and then until the connection ends; what was answered, and after how long.
+async fn dribble(stand: &Stand, head: &str, rest: &'static [u8]) -> (String, Duration) {
+    let mut stream = TcpStream::connect(stand.address).await.unwrap();
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let (mut read, mut write) = stream.into_split();
+    let began = Instant::now();
+    let mut answer = Vec::new();
+    let sending = async {
+        for byte in rest {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            if write.write_all(&[*byte]).await.is_err() {
+                break;
+            }
+        }
+        std::future::pending::<()>().await;
+    };
+    tokio::select! {
+        _ = read.read_to_end(&mut answer) => {}
+        () = sending => {}
+        () = tokio::time::sleep(Duration::from_secs(20)) => panic!("{head:?} is not cut off"),
+    }
+    (String::from_utf8(answer).unwrap(), began.elapsed())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn slow_senders_are_cut_off_and_take_nobodys_place() {
+    let stand = std::sync::Arc::new(start().await);
+    let mut slow = JoinSet::new();
+    for n in 0..200 {
+        let stand = stand.clone();
+        slow.spawn(async move {
+            let (head, rest): (_, &'static [u8]) = match n % 4 {
+                0 => (HEAD.to_owned(), &[b'x'; 1_000]),
+                1 => (format!("{HEAD}Content-Length: 1000\r\n\r\n"), &[b' '; 1_000]),
+                2 => (format!("{HEAD}Transfer-Encoding: chunked\r\n\r\n3e8\r\n"), &[b' '; 1_000]),
+                _ => (format!("{HEAD}Transfer-Encoding: chunked\r\n\r\n"), &[b'0'; 1_000]),
+            };
+            (n, dribble(&stand, &head, rest).await)
+        });
+    }
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let mut longest = Duration::ZERO;
+    for _ in 0..100 {
+        let began = Instant::now();
+        let answer = stand.post("/v1/inbox/7/read", "{}").await;
+        assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
+        longest = longest.max(began.elapsed());
+    }
+    assert!(longest < Duration::from_secs(1), "{longest:?}");
+    assert_eq!(stand.monolith.lines().len(), 100, "what is slow has not been passed on");
+    while let Some(ended) = slow.join_next().await {
+        let (n, (answer, after)) = ended.unwrap();
+        assert!(after < Duration::from_secs(6), "{n} after {after:?}");
+        if n % 4 != 0 {
+            assert!(
+                answer.starts_with("HTTP/1.1 408 ") && answer.contains("too_slow"),
+                "{n}: {answer}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_comes_steadily_may_take_longer() {
+    let stand = start().await;
+    let mut stream = TcpStream::connect(stand.address).await.unwrap();
+    let head =
+        "POST /any HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 60000\r\n\r\n";
+    stream.write_all(head.as_bytes()).await.unwrap();
+    for _ in 0..30 {
+        stream.write_all(&[b'x'; 2_000]).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer:.99}");
+}
+
+#[tokio::test]
+async fn a_connection_that_nobody_uses_is_closed_and_not_before() {
+    let stand = start().await;
+    for request in ["", "GET /any HTTP/1.1\r\nHost: a\r\n\r\n"] {
+        let mut stream = TcpStream::connect(stand.address).await.unwrap();
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let began = Instant::now();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        let after = began.elapsed();
+        assert!(after > Duration::from_secs(3) && after < Duration::from_secs(6), "{after:?}");
+        assert_eq!(answer.is_empty(), request.is_empty(), "{answer}");
+    }
+}
