@@ -4,6 +4,7 @@
 
 mod broker;
 mod crashes;
+mod generated;
 mod http;
 mod mails;
 mod metrics;
