@@ -136,13 +136,13 @@ impl Redriver<'_> {
         stays: &mut Staying,
     ) -> Result<(), Interruption> {
         let open = self.open(command).await?;
-        if let Some(offset) = command.letter.filter(|_| !stays.looked) {
-            if let Some(refusal) = refusal(command, &open, offset) {
-                let note =
-                    Note { letter: Some(offset), ..note(command, Outcome::Refused, &refusal, 0) };
-                self.dead.note(command, None, &note).await?;
-                stays.letters.insert(offset);
-            }
+        if let Some(offset) = command.letter.filter(|_| !stays.looked)
+            && let Some(refusal) = refusal(command, &open, offset)
+        {
+            let note =
+                Note { letter: Some(offset), ..note(command, Outcome::Refused, &refusal, 0) };
+            self.dead.note(command, None, &note).await?;
+            stays.letters.insert(offset);
         }
         stays.looked = true;
         for letter in open.letters.iter().filter(|letter| command.is_about(letter)) {

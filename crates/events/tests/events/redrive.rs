@@ -27,8 +27,7 @@ async fn ask(action: Action, letters: &[DeadLetter], scope: Scope) -> Vec<Answer
     let hear = move |answer| told.lock().unwrap().push(answer);
     let kafka = Kafka::from(kafka());
     dead_letters::redrive(&kafka, action, letters, scope, PATIENCE, hear).await.unwrap();
-    let heard = heard.lock().unwrap().clone();
-    heard
+    heard.lock().unwrap().clone()
 }
 
 async fn redrive(letters: &[DeadLetter], scope: Scope) -> Vec<Outcome> {

@@ -62,7 +62,7 @@ async fn an_applied_event_reaches_the_inbox_and_the_mail_server_once() {
 async fn a_mail_that_was_taken_while_the_database_is_away_is_recorded_and_not_sent_again() {
     let trellis = Trellis::start_queued().await;
     let person = trellis.person().await;
-    trellis.mail.takes(Duration::from_millis(1_000)).await;
+    trellis.mail.takes(Duration::from_secs(1)).await;
     apply(&trellis.pool, &outbox(&trellis.pool).await).await;
     let state = async |wanted: &str| {
         let state: String =
