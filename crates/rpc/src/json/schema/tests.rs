@@ -29,7 +29,9 @@ enum Colour { COLOUR_UNSPECIFIED = 0; COLOUR_RED = 1; }
 "#;
 
 fn thing() -> MessageDescriptor {
-    let folder = std::env::temp_dir().join(format!("ficus-rpc-schema-{}", std::process::id()));
+    // Tests run at the same time in one process.
+    let name = format!("ficus-schema-{}-{:?}", std::process::id(), std::thread::current().id());
+    let folder = std::env::temp_dir().join(name);
     std::fs::create_dir_all(&folder).expect("a folder");
     std::fs::write(folder.join("shop.proto"), THING).expect("a file");
     let mut compiler = protox::Compiler::new([&folder]).expect("a compiler");
