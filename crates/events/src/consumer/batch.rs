@@ -1,6 +1,6 @@
 //! Applies one batch: all of it in one transaction, around those events that cannot be applied.
 
-use ficus_process::fault::planted;
+use ficus_process::{failpoint, fault::planted};
 use rdkafka::message::OwnedMessage;
 use tracing::Instrument as _;
 
@@ -139,6 +139,7 @@ async fn alone(
                 let _guard = gate.enter().await?;
                 // Noted first: the key is not freed before this letter is redriven too.
                 if follow(event, handler).await? {
+                    failpoint::reach("consumer.followed").await;
                     return Ok(dead.send(message, Cause::Behind, PARKED, 0).await?);
                 }
             }

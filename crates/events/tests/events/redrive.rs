@@ -195,6 +195,22 @@ fn start(bench: &Bench, failpoints: &str) -> Program {
     Program::start(std::env::current_exe().unwrap(), arguments, environment)
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_is_not_freed_while_an_event_is_on_its_way_to_the_dead_letters() {
+    let mut bench = Bench::new().await;
+    bench.start_relay("relay");
+    let _process = start(&bench, "consumer.followed=wait:1500");
+    bench.write_one("bad", b"wants a ladder").await;
+    let dead = wait_for_letters(&bench, 1).await;
+    mend(&bench).await;
+    bench.write_one("bad", b"").await;
+    bench.wait_for_relay().await;
+    redrive(&dead, Scope::Keys).await;
+    bench.write_one("bad", b"").await;
+    assert_redriven(&bench, 3).await;
+    bench.stop().await;
+}
+
 /// The process dies at `point` in the middle of a redrive; the next one goes on.
 async fn killed(point: &str) {
     let mut bench = Bench::new().await;
