@@ -31,7 +31,7 @@ kill: build ## Kill whatever runs, under load, and see that nothing is lost (6 m
 faults: build ## Take out one mechanism at a time, and see that it is noticed (15 minutes)
 	$(LAB) faults $(FAULTS)
 
-bench: deps ## Measure beside opponents, on a release build (15 minutes)
+bench: deps ## Measure beside opponents, on a release build
 	cargo build --release --workspace --bins
 	target/release/lab bench $(BENCH)
 

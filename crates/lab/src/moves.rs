@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::shell::{self, Outcome};
 use crate::stack::{Root, Stack};
-use crate::tour::pages;
+use crate::tour::pages::{self, Chapter};
 
 /// Between two changes of owner.
 const REST: Duration = Duration::from_secs(1);
@@ -29,10 +29,7 @@ pub struct Owner {
 
 /// Does what chapter 4 of the tour does before the first switch, but for showing that a slow mail server is not felt.
 pub async fn prepare(root: &Root) -> Result<()> {
-    let chapters = pages::all(pages::SWITCHES);
-    let chapter =
-        chapters.iter().find(|chapter| chapter.n == 4).context("there is no chapter 4")?;
-    for step in chapter.steps.iter().take_while(|step| step.direction().is_none()) {
+    for step in chapter_4()?.steps.iter().take_while(|step| step.direction().is_none()) {
         for block in step.blocks.iter().filter(|block| !block.contains("/smtp/delay")) {
             insist(root, block).await?;
         }
@@ -42,14 +39,17 @@ pub async fn prepare(root: &Root) -> Result<()> {
 
 /// Cuts the foreign keys across the edge, as chapter 4 of the tour does, and queues the mail.
 pub async fn cut(root: &Root) -> Result<()> {
-    let chapters = pages::all(pages::SWITCHES);
-    let chapter =
-        chapters.iter().find(|chapter| chapter.n == 4).context("there is no chapter 4")?;
+    let chapter = chapter_4()?;
     let blocks = chapter.steps.iter().flat_map(|step| &step.blocks);
     for block in blocks.filter(|block| block.contains(".ficus/bin/psql")) {
         insist(root, block).await?;
     }
     Ok(())
+}
+
+fn chapter_4() -> Result<Chapter> {
+    let chapter = pages::all(pages::SWITCHES).into_iter().find(|chapter| chapter.n == 4);
+    chapter.context("there is no chapter 4")
 }
 
 /// Changes the owner again and again until it is told to stop, both sides compared whole before each time. What is

@@ -174,3 +174,68 @@ async fn sort_by_xid(rows: &mut [Row], conn: &mut PgConnection) -> sqlx::Result<
     rows.sort_by_key(|row| (xids.get(&row.id).copied(), row.id));
     Ok(())
 }
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test says what went wrong by failing")]
+mod tests {
+    use sqlx::PgConnection;
+    use trellis_testkit::{Migrations, Server, database};
+
+    use super::*;
+    use crate::relay::lease;
+
+    const CAPABILITY: &str = "library";
+
+    async fn append(conn: &mut PgConnection, events: i32) {
+        sqlx::query(
+            "INSERT INTO ficus.outbox (capability, topic, key, version, type, payload)
+             SELECT $1, 't', 'key-' || n, 1, 'k', '' FROM generate_series(1, $2) AS n",
+        )
+        .bind(CAPABILITY)
+        .bind(events)
+        .execute(conn)
+        .await
+        .unwrap();
+    }
+
+    /// Takes a round's pages; how long each was, and all their ids.
+    async fn round(pool: &PgPool, lease: &Lease) -> (Vec<usize>, Vec<i64>) {
+        let (mut lengths, mut ids) = (Vec::new(), Vec::new());
+        loop {
+            let read = next(pool, lease).await.unwrap().unwrap();
+            lengths.push(read.page.rows.len());
+            ids.extend(read.page.rows.iter().map(|row| row.id));
+            assert!(position::advance(pool, lease, &read.position, &read.page).await.unwrap());
+            if read.page.is_last {
+                return (lengths, ids);
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_long_backlog_is_taken_in_pages_by_id_and_what_commits_meanwhile_is_the_next_round() {
+        let migrations =
+            Migrations { migrator: &crate::MIGRATOR, table: "_sqlx_migrations_events" };
+        let database = database(Server::First, &[migrations]).await;
+        let pool = database.pool().await;
+        let lease = lease::acquire(&pool, CAPABILITY, "holder").await.unwrap().unwrap();
+        let mut conn = pool.acquire().await.unwrap();
+        // Two thousand ids in the midst belong to a transaction that is open until the round has begun.
+        append(&mut conn, 9_000).await;
+        let mut late = pool.begin().await.unwrap();
+        append(&mut late, 2_000).await;
+        append(&mut conn, 14_000).await;
+        let first = next(&pool, &lease).await.unwrap().unwrap();
+        assert!(position::advance(&pool, &lease, &first.position, &first.page).await.unwrap());
+        late.commit().await.unwrap();
+        append(&mut conn, 10).await;
+
+        let (lengths, ids) = round(&pool, &lease).await;
+        assert_eq!((first.page.rows.len(), lengths), (MAX_ROWS, vec![MAX_ROWS, 3_000]));
+        let all: Vec<i64> = first.page.rows.iter().map(|row| row.id).chain(ids).collect();
+        assert_eq!(all, (1..=9_000).chain(11_001..=25_000).collect::<Vec<_>>());
+        let (lengths, ids) = round(&pool, &lease).await;
+        assert_eq!(lengths, [2_010]);
+        assert_eq!(ids, (9_001..=11_000).chain(25_001..=25_010).collect::<Vec<_>>());
+    }
+}

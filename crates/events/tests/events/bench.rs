@@ -29,8 +29,10 @@ const TABLES: &str = "
         id bigserial PRIMARY KEY, key text NOT NULL, version bigint NOT NULL, side text NOT NULL,
         traceparent text
     );
+    CREATE SEQUENCE refusals;
     CREATE FUNCTION fence() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN
+        PERFORM nextval('refusals');
         RAISE EXCEPTION 'fenced' USING ERRCODE = 'ZF001', DETAIL = 'capability=library epoch=2';
     END $$;
     CREATE TRIGGER fence BEFORE INSERT ON applied FOR EACH STATEMENT EXECUTE FUNCTION fence();

@@ -1,9 +1,6 @@
 //! What was put aside is applied again: in its key's order, once, whatever dies in between.
 
-use std::{
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::sync::{Arc, Mutex};
 
 use ficus_events::{
     Kafka,
@@ -22,7 +19,16 @@ use crate::{
 
 /// Asks, and answers what was heard.
 async fn ask(action: Action, letters: &[DeadLetter], scope: Scope) -> Vec<Answer> {
-    let heard = Arc::new(Mutex::new(Vec::new()));
+    ask_into(Arc::default(), action, letters, scope).await
+}
+
+/// The same with what was heard at hand before it is all.
+async fn ask_into(
+    heard: Arc<Mutex<Vec<Answer>>>,
+    action: Action,
+    letters: &[DeadLetter],
+    scope: Scope,
+) -> Vec<Answer> {
     let told = Arc::clone(&heard);
     let hear = move |answer| told.lock().unwrap().push(answer);
     let kafka = Kafka::from(kafka());
@@ -141,8 +147,16 @@ async fn a_redrive_that_the_fence_refuses_waits_and_counts_against_no_letter() {
     let (mut bench, dead) = with_three_letters().await;
     mend(&bench).await;
     bench.run("ALTER TABLE applied ENABLE ALWAYS TRIGGER fence").await;
-    let redriven = tokio::spawn(async move { ask(Action::Redrive, &dead, Scope::Keys).await });
-    tokio::time::sleep(Duration::from_secs(2)).await;
+    let heard = Arc::<Mutex<Vec<Answer>>>::default();
+    let into = Arc::clone(&heard);
+    let redriven =
+        tokio::spawn(async move { ask_into(into, Action::Redrive, &dead, Scope::Keys).await });
+    // Refused again and again: more often than a letter may fail.
+    wait_until("the fence is to refuse the redrive", PATIENCE, async || {
+        !heard.lock().unwrap().is_empty()
+            && bench.number("SELECT last_value FROM refusals").await > 3
+    })
+    .await;
     assert_eq!(letters(&bench).await[0].attempts, "3");
     bench.run("ALTER TABLE applied DISABLE TRIGGER fence").await;
     let answers = redriven.await.unwrap();

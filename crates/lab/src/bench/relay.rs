@@ -13,6 +13,7 @@ use super::raw::Raw;
 use super::rounds::in_turns;
 use super::run::Ground;
 use crate::servers::postgres;
+use crate::tour::nearest_rank;
 
 const EVENTS: i32 = 200_000;
 const KEYS: i32 = 1_000;
@@ -82,9 +83,11 @@ async fn single(relays: &Relays, raw: &Raw) -> Result<Vec<Figure>> {
         ours.push(milliseconds(committed.elapsed()));
     }
     running.stop().await;
+    ours.sort_by(f64::total_cmp);
+    theirs.sort_by(f64::total_cmp);
     let figure = |name: &str, percent| {
-        let (ours, theirs) =
-            (quantile(&mut ours.clone(), percent), quantile(&mut theirs.clone(), percent));
+        let [ours, theirs] =
+            [&ours, &theirs].map(|times| nearest_rank(times, percent).unwrap_or_default());
         let opponent = Opponent { name: "raw producer", value: theirs };
         let ratio = Some(ours / theirs);
         Figure { opponent: Some(opponent), ratio, ..Figure::alone(name, "ms", SINGLE, ours) }
@@ -175,10 +178,4 @@ async fn acknowledged(
 
 fn milliseconds(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1_000.0
-}
-
-/// By nearest rank.
-fn quantile(values: &mut [f64], percent: usize) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[(values.len() * percent).div_ceil(100).saturating_sub(1)]
 }

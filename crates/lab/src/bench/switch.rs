@@ -12,6 +12,7 @@ use crate::moves;
 use crate::scenario::people::Crowd;
 use crate::shell::Outcome;
 use crate::stack::up;
+use crate::tour::nearest_rank;
 use crate::trial::{Size, Trial};
 
 const ROWS: i64 = 50_000;
@@ -57,6 +58,7 @@ pub async fn measure(ground: &Ground) -> Result<Vec<Figure>> {
     let seconds = to.saturating_sub(from).as_secs_f64();
     pauses.sort_by(f64::total_cmp);
     let n = pauses.len();
+    let pause = |percent| nearest_rank(&pauses, percent).unwrap_or_default();
     let writes = report.route("PUT /v1/notification-preferences", from, to).ok;
     #[expect(clippy::cast_precision_loss, reason = "some hundred thousand writes")]
     let writes = writes as f64 / seconds;
@@ -68,8 +70,8 @@ pub async fn measure(ground: &Ground) -> Result<Vec<Figure>> {
     #[expect(clippy::cast_precision_loss, reason = "few requests fail")]
     let failed = window.failed as f64;
     Ok(vec![
-        Figure::alone("switch.pause.p50", "ms", n, pauses[(n * 50).div_ceil(100) - 1]).noting(note),
-        Figure::alone("switch.pause.p99", "ms", n, pauses[(n * 99).div_ceil(100) - 1]),
+        Figure::alone("switch.pause.p50", "ms", n, pause(50)).noting(note),
+        Figure::alone("switch.pause.p99", "ms", n, pause(99)),
         Figure::alone("switch.slowest", "ms", n, window.latency.max)
             .noting("the slowest request of all, from when it was due"),
         Figure::alone("switch.failed", "requests", n, failed).noting(format!("of {}", window.sent)),

@@ -9,5 +9,6 @@ pub mod pages;
 mod report;
 mod run;
 
+pub(crate) use report::nearest_rank;
 pub(crate) use run::rate;
 pub use run::{Arguments, run};

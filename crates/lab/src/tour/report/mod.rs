@@ -17,7 +17,7 @@ use serde::Serialize;
 
 pub use self::series::Moment;
 pub use self::step::{ChapterReport, Span, StepReport, Windows};
-pub use self::switch::{Pauses, Switch};
+pub use self::switch::{Pauses, Switch, nearest_rank};
 use crate::head::Head;
 use crate::judge::Verdict;
 use crate::stack::memory::Memory;

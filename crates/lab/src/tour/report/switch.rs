@@ -84,7 +84,7 @@ impl Pauses {
 }
 
 /// The smallest value that so many percent of all do not exceed; with few values the 99th is the greatest.
-fn nearest_rank(sorted: &[f64], percent: usize) -> Option<f64> {
+pub fn nearest_rank(sorted: &[f64], percent: usize) -> Option<f64> {
     sorted.get((sorted.len() * percent).div_ceil(100).checked_sub(1)?).copied()
 }
 
