@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use crate::{
     Error, Mover, Result, Side,
     database::{Database, sqlstate},
+    inspect::fence_of,
 };
 
 /// C1 as a whole.
@@ -64,25 +65,10 @@ impl Mover {
         futures::future::join_all(each).await.into_iter().collect()
     }
 
+    /// Whether this side refuses writes now.
     pub async fn fence_state(&self, side: Side) -> Result<FenceState> {
-        let database = self.database(side);
-        let (shut, open): (i64, i64) = sqlx::query_as(
-            "SELECT count(*) FILTER (WHERE tgenabled = 'A'), count(*) FILTER (WHERE tgenabled = 'D')
-             FROM pg_trigger AS t JOIN pg_class AS c ON c.oid = t.tgrelid
-             WHERE c.relnamespace = 'public'::regnamespace AND c.relname = ANY ($1)
-               AND t.tgname LIKE 'ficus\\_fence\\_%'",
-        )
-        .bind(self.tables_of(side))
-        .fetch_one(&database.follow)
-        .await
-        .map_err(|e| database.error(e))?;
-        let all = i64::try_from(3 * self.tables_of(side).len()).unwrap_or(i64::MAX);
-        Ok(match (shut, open) {
-            (0, 0) => FenceState::Absent,
-            (shut, 0) if shut == all => FenceState::Shut,
-            (0, open) if open == all => FenceState::Open,
-            _ => FenceState::Mixed,
-        })
+        let tables: Vec<String> = self.tables_of(side).into_iter().map(str::to_owned).collect();
+        fence_of(self.database(side), &tables).await
     }
 
     /// How many statements this database's fence has refused since it was made (a crash skips up to 32).

@@ -13,6 +13,7 @@
 //! | `refusals`, `preflight`, `rehearsal` | what stands against a move, a switch, a completion |
 //! | `install`, `uninstall` | capture, fences and views: there and away |
 //! | `token`, `fence`, `opening` | the steps that shut and open |
+//! | `inspect` | what a doctor looks at |
 //! | `follower` | one round: read at S, apply, compare, store S |
 //! | `sql` | every statement whose names are data |
 //!
@@ -26,6 +27,7 @@ pub mod definition;
 mod error;
 mod fence;
 mod follower;
+mod inspect;
 mod install;
 mod mover;
 mod opening;
@@ -42,6 +44,7 @@ pub use definition::Definition;
 pub use error::{Error, Result};
 pub use fence::FenceState;
 pub use follower::{Budget, Drained, Follower, Phase, Round, Verdict};
+pub use inspect::CursorState;
 pub use mover::{MIGRATOR, Mover};
 pub use opening::Opening;
 pub use refusals::Refusal;

@@ -256,8 +256,9 @@ pub(crate) fn set_sequence(sequence: &str) -> Sql {
 /// A crash of the source may forget up to 32 values that were drawn; the rest is room.
 const SEQUENCE_GAP: i64 = 100;
 
+/// Giving empty pages at the end back would lock readers out.
 pub(crate) fn vacuum(name: &str) -> Sql {
-    AssertSqlSafe(format!("VACUUM (ANALYZE) {}", table(name)))
+    AssertSqlSafe(format!("VACUUM (ANALYZE, TRUNCATE false) {}", table(name)))
 }
 
 /// The name of a projection's view while it is only tried.

@@ -274,10 +274,9 @@ impl Leader {
 
     /// Looks over one move.
     pub async fn doctor(&self, capability: &str) -> Result<Findings, Refused> {
-        let facts = self.store.facts(capability).await?;
-        let facts = facts.ok_or_else(|| crate::Error::NoMove(capability.to_owned()))?;
         let desk = Desk::new(capability, &self.subject, self.store.clone())?;
-        Ok(desk.doctor(&self.store, &facts).await?)
+        let found = desk.doctor(&self.store, || self.progress(capability)).await?;
+        Ok(found.ok_or_else(|| crate::Error::NoMove(capability.to_owned()))?)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

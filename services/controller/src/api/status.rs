@@ -4,9 +4,9 @@ use ficus_control_api::control::v1 as wire;
 
 use super::wire::timestamp;
 use crate::{
-    domain::{Diff, Facts, Phase},
+    domain::{Diff, Entry, Facts, Phase},
     leader::{Leader, Refused},
-    store::{Entry, Picker},
+    store::Picker,
 };
 
 const JOURNAL: u32 = 20;

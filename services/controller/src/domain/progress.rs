@@ -12,6 +12,8 @@ pub struct Progress {
     pub eta: Duration,
     /// What the last rounds failed with, if they did.
     pub trouble: String,
+    /// When the last round had ended, or when the move was taken in hand.
+    pub round_at: Option<Instant>,
     pace: Option<Pace>,
 }
 

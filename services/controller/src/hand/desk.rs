@@ -71,13 +71,17 @@ impl Desk {
         match Phase::of(&in_hand.facts) {
             // What an older attempt still does here ends now; the rest is done in the move's next turn.
             Some(Phase::Cancelling) => heal::take_over(&in_hand).await?,
+            Some(Phase::Planned) => heal::take_back_preparation(&in_hand).await?,
             _ if in_hand.facts.prepared && in_hand.facts.unfinished => {
                 heal::agree(&mut in_hand).await?;
             }
             _ => {}
         }
         in_hand.refresh().await?;
-        progress.send_modify(|progress| progress.trouble.clear());
+        progress.send_modify(|progress| {
+            progress.trouble.clear();
+            progress.round_at = Some(Instant::now());
+        });
         Ok(in_hand)
     }
 

@@ -70,6 +70,7 @@ impl InHand {
             progress.rows_total = total;
             progress.trouble.clear();
             let now = Instant::now();
+            progress.round_at = Some(now);
             match round.phase {
                 Phase::Copying => progress.pass(copied, total, now),
                 Phase::Verifying => progress.pass(round.verdict.rows_compared, total, now),

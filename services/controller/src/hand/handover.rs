@@ -6,7 +6,7 @@ use crate::error::Result;
 
 impl InHand {
     /// Lets the new owner's relay go once the old one has sent everything.
-    pub(super) async fn hand_over(&mut self) -> Result<()> {
+    pub(crate) async fn hand_over(&mut self) -> Result<()> {
         let Some(snapshot) = &self.handover else { return Ok(()) };
         let owner = self.facts.owner;
         if !self.mover.relay_confirmed(owner.other(), snapshot).await? {

@@ -7,7 +7,7 @@ use ficus_process::failpoint;
 
 use super::{InHand, Options};
 use crate::{
-    domain::{Outcome, Refusal, Stream, Verb},
+    domain::{Outcome, RENAMED, Refusal, Stream, Verb},
     error::Result,
     switch::heal,
 };
@@ -73,7 +73,7 @@ impl InHand {
         };
         self.follower = Some(follower);
         let line = format!("{}, {direction}", stream.as_str());
-        self.set_stream(stream, direction, "", &line).await?;
+        self.set_stream(stream, direction, "", "").await?;
         Ok(Outcome::done([line]))
     }
 
@@ -112,7 +112,7 @@ impl InHand {
     /// What a completion that was cut off has left to do; may be repeated.
     pub(super) async fn finish_completion(&mut self) -> Result<()> {
         self.mover.complete(self.hand.attempt).await?;
-        self.hand.retired(true, "the monolith's tables are renamed away").await?;
+        self.hand.retired(true, RENAMED).await?;
         self.refresh().await
     }
 

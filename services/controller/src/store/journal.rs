@@ -1,20 +1,7 @@
-//! The journal, as status shows it.
-
-use chrono::{DateTime, Utc};
+//! The journal, and the facts that it explains.
 
 use super::{Result, Store, bounded};
-
-/// One line of the journal.
-#[derive(Debug, Clone)]
-pub struct Entry {
-    pub id: i64,
-    pub at: DateTime<Utc>,
-    pub attempt: i64,
-    pub epoch: i64,
-    pub step: String,
-    pub text: String,
-    pub by: String,
-}
+use crate::domain::{Entry, Facts};
 
 impl Store {
     /// The last `count` lines of one move, newest last.
@@ -30,5 +17,19 @@ impl Store {
         )
         .fetch_all(&self.pool);
         bounded(rows).await
+    }
+
+    /// The move of one capability and its whole journal. What changes in between is read again a few times.
+    pub async fn account(&self, capability: &str) -> Result<Option<(Facts, Vec<Entry>)>> {
+        let mut facts = self.facts(capability).await?;
+        let mut entries = Vec::new();
+        for _ in 0..3 {
+            entries = self.journal(capability, u32::MAX).await?;
+            let after = self.facts(capability).await?;
+            if std::mem::replace(&mut facts, after) == facts {
+                break;
+            }
+        }
+        Ok(facts.map(|facts| (facts, entries)))
     }
 }

@@ -15,7 +15,6 @@ use sqlx::PgPool;
 
 use crate::{Error, error::Result};
 
-pub use journal::Entry;
 pub use lease::Holder;
 pub use pickers::{Picker, Registered};
 pub use record::Hand;

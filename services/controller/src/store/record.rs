@@ -73,7 +73,7 @@ impl Hand {
         one(bounded(changed).await?.rows_affected())
     }
 
-    /// What the stream does from here on, and what stopped it.
+    /// What the stream does from here on, and what stopped it. The journal has both before `text`.
     pub async fn stream(
         &self,
         stream: Stream,
@@ -81,6 +81,8 @@ impl Hand {
         error: &str,
         text: &str,
     ) -> Result<()> {
+        let colon = if text.is_empty() { "" } else { ": " };
+        let text = format!("{}, {direction}{colon}{text}", stream.as_str());
         let changed = sqlx::query!(
             "WITH changed AS (
                  UPDATE move SET stream = $3, direction = $4, stream_error = $5

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use ficus_mover::{FenceState, Mover, Side};
+use ficus_process::fault;
 
 use super::open::LEASES_END;
 use crate::{domain::Step, error::Result, hand::InHand};
@@ -19,7 +20,7 @@ pub(crate) async fn agree(in_hand: &mut InHand) -> Result<()> {
     let owner = in_hand.facts.owner;
     raise(in_hand, owner).await?;
     let back = !in_hand.facts.retired && !in_hand.facts.rolls_forward();
-    if back {
+    if back && !fault::planted("heal-off") {
         in_hand.mover.unfence(owner, in_hand.hand.attempt).await?;
     }
     raise(in_hand, owner.other()).await?;
@@ -45,6 +46,27 @@ pub(crate) async fn take_over(in_hand: &InHand) -> Result<()> {
         raise(in_hand, side).await?;
     }
     Ok(())
+}
+
+/// Of a move that is only written down nothing is installed: what a preparation has left that was cut off is taken
+/// away. Where a database does not answer, the next preparation says so.
+pub(crate) async fn take_back_preparation(in_hand: &InHand) -> Result<()> {
+    let mut installed = Vec::new();
+    for side in [Side::Monolith, Side::Service] {
+        match in_hand.mover.installed(side).await {
+            Ok(found) => installed.extend(found),
+            Err(error) => {
+                tracing::warn!(%error, "failed to look for what a preparation has left");
+                return Ok(());
+            }
+        }
+    }
+    if installed.is_empty() {
+        return Ok(());
+    }
+    take_over(in_hand).await?;
+    in_hand.mover.uninstall(in_hand.hand.attempt).await?;
+    in_hand.hand.note("cleared", "a preparation that was cut off is taken back").await
 }
 
 async fn raise(in_hand: &InHand, side: Side) -> Result<()> {

@@ -37,6 +37,8 @@ impl InHand {
         let start = Instant::now();
         loop {
             self.fits(way)?;
+            // Due again where a try before was cut off and the move taken anew.
+            self.hand_over().await?;
             let refusals = self.stands_against(way).await?;
             if refusals.is_empty() {
                 return Ok(());

@@ -49,3 +49,26 @@ async fn a_fence_that_takes_too_long_does_not_shut_the_owner_after_the_abort() {
     let customers = shop.customers(true).await;
     assert!(acknowledged.iter().all(|customer| customers.get(customer) == Some(&1)));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_try_that_was_cut_off_is_followed_by_one_that_succeeds() {
+    let mut shop = Shop::new().await;
+    shop.controller("").await;
+    shop.verified().await;
+    done(&shop.switch(true).await.unwrap());
+    done(&shop.leader().await.vdiff(verb()).await.unwrap().into_inner());
+    let slow_at_first = "
+        CREATE SEQUENCE ficus.fences;
+        ALTER FUNCTION ficus.set_fence(text, boolean) RENAME TO set_fence_now;
+        CREATE FUNCTION ficus.set_fence(p_table text, p_shut boolean) RETURNS void LANGUAGE plpgsql AS $$
+        BEGIN
+            IF p_shut AND nextval('ficus.fences') = 1 THEN
+                PERFORM pg_sleep(4);
+            END IF;
+            PERFORM ficus.set_fence_now(p_table, p_shut);
+        END $$";
+    shop.service.execute(slow_at_first).await.unwrap();
+    let outcome = shop.switch(false).await.unwrap();
+    assert!(outcome.lines.iter().any(|line| line.contains("1,000 ms")), "{outcome:?}");
+    done(&outcome);
+}

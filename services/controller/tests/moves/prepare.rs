@@ -1,7 +1,10 @@
-//! A preparation that was cut off is done again by whoever takes over.
+//! A preparation that was cut off is taken back by whoever takes over, and can be done again.
+
+use std::time::Duration;
 
 use ficus_control_api::control::v1::CreateRequest;
 use sqlx::Executor;
+use trellis_testkit::wait_until;
 
 use crate::shop::{CAPABILITY, Shop, done, verb};
 
@@ -14,11 +17,18 @@ async fn a_second_preparation_leads_to_a_start_that_works() {
     done(&moves.create(create).await.unwrap().into_inner());
     assert!(moves.prepare(verb()).await.is_err(), "it was to die");
     shop.controllers.clear();
+    assert_eq!(shop.open().await, [true, false], "it had installed the fences");
     let between = "INSERT INTO orders (customer, total) VALUES ('between', 1)";
     shop.monolith.execute(between).await.unwrap();
 
     shop.controller("").await;
     assert_eq!(shop.status().await.phase, "planned");
+    wait_until("what it had installed is to be gone", Duration::from_secs(5), async || {
+        let found = shop.doctor().await;
+        found.is_ok_and(|found| found.findings.is_empty())
+    })
+    .await;
+    assert_eq!(shop.open().await, [true, true]);
     let mut moves = shop.leader().await;
     done(&moves.prepare(verb()).await.unwrap().into_inner());
     done(&moves.start(verb()).await.unwrap().into_inner());

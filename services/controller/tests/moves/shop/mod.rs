@@ -6,7 +6,7 @@ mod writer;
 use std::{collections::BTreeMap, net::SocketAddr, path::Path, time::Duration};
 
 use ficus_control_api::control::v1::{
-    CreateRequest, Move, Outcome, StatusRequest, SwitchRequest, VerbRequest,
+    CreateRequest, DoctorResponse, Move, Outcome, StatusRequest, SwitchRequest, VerbRequest,
     moves_client::MovesClient,
 };
 use ficus_owners::{Owners, Role};
@@ -135,6 +135,11 @@ impl Shop {
         found.unwrap()
     }
 
+    pub async fn doctor(&mut self) -> Result<DoctorResponse, Status> {
+        let mut moves = self.leader().await;
+        moves.doctor(verb()).await.map(tonic::Response::into_inner)
+    }
+
     pub async fn switch(&mut self, forward: bool) -> Result<Outcome, Status> {
         self.switch_in(3, forward).await
     }
@@ -171,6 +176,16 @@ impl Shop {
             "SELECT p::text FROM purchases p UNION ALL SELECT l::text FROM purchase_lines l ORDER BY 1",
         );
         [monolith.await, service.await]
+    }
+
+    /// Waits until no switch is under way, as the control row has it: to ask a leader is dear while there is none.
+    pub async fn until_no_switch(&self, within: Duration) {
+        let mut control = self.databases[2].connect().await;
+        wait_until("the switch is to be healed", within, async || {
+            let steps = "SELECT count(step) FROM move";
+            sqlx::query_scalar::<_, i64>(steps).fetch_one(&mut control).await.unwrap() == 0
+        })
+        .await;
     }
 
     /// Waits until both sides hold the same rows; nobody writes any more.
