@@ -104,20 +104,25 @@ impl Shop {
     }
 
     /// A client of the controller that leads.
-    pub async fn leader(&mut self) -> MovesClient<Channel> {
-        let addresses: Vec<_> = self.controllers.iter().map(|one| one.address).collect();
+    pub async fn leader(&self) -> MovesClient<Channel> {
         let mut leader = None;
         wait_until("a controller is to lead", Duration::from_secs(10), async || {
-            for address in &addresses {
-                if let Some(moves) = leads(*address).await {
-                    leader = Some(moves);
-                    return true;
-                }
-            }
-            false
+            leader = self.find_leader().await;
+            leader.is_some()
         })
         .await;
         leader.unwrap()
+    }
+
+    /// The same, if one leads now.
+    pub async fn find_leader(&self) -> Option<MovesClient<Channel>> {
+        for controller in &self.controllers {
+            let leader = leads(controller.address).await;
+            if leader.is_some() {
+                return leader;
+            }
+        }
+        None
     }
 
     pub async fn status(&mut self) -> Move {
