@@ -1,5 +1,5 @@
 //! What tests stand on: databases made from templates, programs as child processes, waiting for
-//! conditions; a move without a controller, and a random schedule to try it with. It starts what it is handed and
+//! conditions; a move without a controller, a random schedule to try it with, and a look at what it locks. It starts what it is handed and
 //! names no service.
 //!
 //! Servers come from the environment, which `make test` sets: `FICUS_TEST_POSTGRES`,
@@ -7,6 +7,7 @@
 
 mod database;
 mod killable;
+mod locks;
 pub mod moving;
 mod noticed;
 mod program;
@@ -17,6 +18,7 @@ mod wait;
 pub use database::{Database, database};
 pub use ficus_pg::Migrations;
 pub use killable::Killable;
+pub use locks::{Lock, LockSampler};
 pub use noticed::noticed;
 pub use program::{Program, binary, free_address};
 pub use server::{Server, kafka, unique};

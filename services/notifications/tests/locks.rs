@@ -1,0 +1,164 @@
+//! What a move locks while customers write: notifications with 200,000 rows are set up, copied, compared, switched and
+//! torn down.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod support;
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use ficus_mover::{Budget, Direction, Follower, Phase, Side};
+use sqlx::PgConnection;
+use support::{definition, monolith_database, service_database};
+use tokio::task::JoinHandle;
+use trellis_testkit::{
+    Lock, LockSampler,
+    moving::{Moving, connect, run},
+};
+
+/// As long as a customer may have to wait for a lock of the mover's.
+const LIMIT: Duration = Duration::from_millis(100);
+const WRITERS: u32 = 3;
+const ROWS: &str = "
+    INSERT INTO users (id, email, name, password_hash)
+    SELECT id, 'person-' || id, 'person', '' FROM generate_series(1, 500) AS id;
+    INSERT INTO workspaces (id, name) VALUES (1, 'one');
+    INSERT INTO notifications (user_id, kind, workspace_id)
+    SELECT 1 + id % 500, 'welcome', 1 FROM generate_series(1, 150000) AS id;
+    INSERT INTO emails (user_id, template, cause)
+    SELECT 1 + id % 500, 'mention', 'before-' || id FROM generate_series(1, 50000) AS id;
+    ANALYZE";
+
+/// Customers who write to the monolith until its fence refuses them, then to the service.
+struct Writers {
+    ended: Arc<AtomicBool>,
+    written: Arc<AtomicU64>,
+    tasks: Vec<JoinHandle<Duration>>,
+}
+
+impl Writers {
+    async fn start(moving: &Moving) -> Self {
+        let (ended, written) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+        let mut tasks = Vec::new();
+        for number in 0..WRITERS {
+            let sides = [moving.connect(Side::Monolith).await, moving.connect(Side::Service).await];
+            let (ended, written) = (Arc::clone(&ended), Arc::clone(&written));
+            tasks.push(tokio::spawn(write(number, sides, ended, written)));
+        }
+        Self { ended, written, tasks }
+    }
+
+    /// How many writes there were, and how long the slowest took.
+    async fn stop(self) -> (u64, Duration) {
+        self.ended.store(true, Ordering::Release);
+        let mut slowest = Duration::ZERO;
+        for task in self.tasks {
+            slowest = slowest.max(task.await.unwrap());
+        }
+        (self.written.load(Ordering::Acquire), slowest)
+    }
+}
+
+async fn write(
+    number: u32,
+    mut sides: [PgConnection; 2],
+    ended: Arc<AtomicBool>,
+    written: Arc<AtomicU64>,
+) -> Duration {
+    let (mut side, mut slowest, mut round) = (0, Duration::ZERO, 0);
+    while !ended.load(Ordering::Acquire) {
+        round += 1;
+        let user = 1 + (round * WRITERS + number) % 500;
+        let table = ["notifications", "inbox_items"][side];
+        let statement = format!(
+            "INSERT INTO {table} (user_id, kind, workspace_id) VALUES ({user}, 'mention', 1);
+             UPDATE {table} SET read_at = now() WHERE id = {}",
+            1 + round * 7919 % 150_000
+        );
+        let begun = Instant::now();
+        match run(&mut sides[side], statement).await {
+            Ok(_) => {
+                slowest = slowest.max(begun.elapsed());
+                written.fetch_add(1, Ordering::AcqRel);
+            }
+            // Nobody owns for some milliseconds: the fence shuts before the other side opens.
+            Err(error) if ficus_pg::fenced(&error).is_some() => side = 1,
+            Err(error) => panic!("{error}"),
+        }
+        tokio::time::sleep(Duration::from_millis(3)).await;
+    }
+    slowest
+}
+
+async fn until_verified(follower: &mut Follower) {
+    loop {
+        let round = follower.round(Budget { chunks: 4 }).await.unwrap();
+        if round.phase == Phase::Following && round.verdict.whole {
+            assert_eq!(round.verdict.rows_differing, 0);
+            return;
+        }
+    }
+}
+
+fn too_long(locks: &[Lock]) -> Vec<&Lock> {
+    locks.iter().filter(|lock| lock.seen > LIMIT + lock.blind).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_lock_of_a_move_keeps_customers_waiting() {
+    let (monolith, service) = (monolith_database().await, service_database().await);
+    let urls = [monolith.url().to_owned(), service.url().to_owned()];
+    let mut moving = Moving::new("notifications", definition(), urls);
+    run(&mut moving.connect(Side::Monolith).await, ROWS).await.unwrap();
+    let samplers =
+        [LockSampler::start(monolith.url()).await, LockSampler::start(service.url()).await];
+    let writers = Writers::start(&moving).await;
+
+    // One that is given up half way, as `cancel` does.
+    moving.install().await;
+    let mut follower = moving.follower(Direction::Forward).await;
+    while follower.rows_copied() < 100_000 {
+        follower.round(Budget { chunks: 4 }).await.unwrap();
+    }
+    drop(follower);
+    moving.mover.empty_target(moving.attempt).await.unwrap();
+    moving.mover.uninstall(moving.attempt).await.unwrap();
+
+    // And one to its end.
+    moving.install().await;
+    until_verified(&mut moving.follower(Direction::Forward).await).await;
+    moving.mover.vacuum_target(Direction::Forward).await.unwrap();
+    moving.mover.preflight(Direction::Forward).await.unwrap();
+    assert!(moving.try_switch(Direction::Forward).await, "the switch was aborted");
+    moving.mover.complete(moving.attempt).await.unwrap();
+
+    let (written, slowest) = writers.stop().await;
+    let mut locks = Vec::new();
+    for sampler in samplers {
+        locks.extend(sampler.stop().await);
+    }
+    locks.sort_by_key(|lock| std::cmp::Reverse(lock.seen));
+    println!("{written} writes, the slowest took {slowest:?}; {} locks seen", locks.len());
+    for lock in locks.iter().take(5) {
+        println!("{lock:?}");
+    }
+    assert!(written > 500, "only {written} writes");
+    assert!(locks.len() > 10, "the sampler saw only {locks:?}");
+    assert_eq!(too_long(&locks).len(), 0, "{:#?}", too_long(&locks));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lock_that_is_held_for_long_is_seen() {
+    let monolith = monolith_database().await;
+    let sampler = LockSampler::start(monolith.url()).await;
+    let mut holder = connect(monolith.url()).await;
+    let hold = "SET application_name = 'ficus:held:1'; BEGIN; LOCK TABLE notifications; SELECT pg_sleep(0.4); COMMIT";
+    run(&mut holder, hold).await.unwrap();
+    let locks = sampler.stop().await;
+    assert_eq!(too_long(&locks).len(), 1, "{locks:?}");
+}
