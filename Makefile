@@ -5,10 +5,10 @@ LAB := target/debug/lab
 # Queries are checked against .sqlx; `make sqlx` refreshes it.
 export SQLX_OFFLINE ?= true
 
-.PHONY: help doctor deps build up down clean tour test kill faults bench lint fmt sqlx
+.PHONY: help doctor deps build up down clean tour test test-17 kill faults bench lint fmt sqlx
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 doctor: ## Check what tour and test need, in under two seconds
 	@deploy/local/doctor.sh
@@ -24,6 +24,12 @@ tour: build ## Watch a capability leave the monolith and come back, under load (
 
 test: build ## Run every test on real PostgreSQL and a real broker
 	$(LAB) scratch -- cargo test --workspace --no-fail-fast
+
+# Every test that goes by what PostgreSQL does, by name so that it is built as for `test`; fewer of the random ones.
+TESTS_17 := bounded fence follow prepare schedule events migrate picker moves locks move_folder parity api
+test-17: build ## Run the tests of stores, events and the mover on PostgreSQL 17 (x86-64 Linux)
+	folder=$$(deploy/local/postgres-17.sh) && FICUS_KILLS=1 FICUS_WALKS=6 $(LAB) scratch --postgres "$$folder" -- \
+		cargo test --workspace --no-fail-fast $(addprefix --test ,$(TESTS_17))
 
 kill: build ## Kill whatever runs, under load, and see that nothing is lost (6 minutes)
 	$(LAB) kill $(KILL)
