@@ -15,6 +15,7 @@ mod raw;
 mod relay;
 mod rounds;
 mod run;
+mod signup;
 mod switch;
 
 pub use run::{Arguments, run};

@@ -8,7 +8,7 @@ use comfy_table::{Table, presets};
 use serde::Serialize;
 
 use super::figure::{COLUMNS, Figure};
-use super::{capture, copy, hop, idle, relay, switch};
+use super::{capture, copy, hop, idle, relay, signup, switch};
 use crate::head::{Head, server_version};
 use crate::print;
 use crate::screen::Screen;
@@ -61,6 +61,8 @@ enum Bench {
     Copy,
     /// The relay's backlog, beside a raw producer, and how long an event takes
     Relay,
+    /// Sign-ups while the mail server has stopped, and beside inline mail
+    Signup,
     /// The write pause of changes of owner under load
     Switch,
 }
@@ -140,6 +142,7 @@ async fn measured(ground: &Ground, name: Bench) -> Result<Vec<Figure>> {
         Bench::Capture => capture::measure(ground).await,
         Bench::Copy => copy::measure(ground).await,
         Bench::Relay => relay::measure(ground).await,
+        Bench::Signup => signup::measure(ground).await,
         Bench::Switch => Box::pin(switch::measure(ground)).await,
     };
     figures.with_context(|| format!("failed to measure {name_text}"))
