@@ -102,7 +102,7 @@ impl Account {
             "C1" | "C2" | "C3" | "C4" | "C5" => return self.is_at(Step::C0),
             "C6" => self.decide(),
             "C7" => self.pass(Step::C7),
-            "C8" => self.pass(Step::C8),
+            "C8" => self.is_at(Step::C7) && self.pass(Step::C8),
             "C9" => self.finish(),
             "abort" => self.abort(),
             "cancel" => self.cancel(&entry.text),
@@ -138,8 +138,9 @@ impl Account {
 
     fn begin(&mut self, text: &str) -> bool {
         let to = self.owner.other();
+        let fits = self.prepared && self.switch.is_none();
         self.switch = Some((Step::C0, to));
-        self.prepared && text.strip_prefix(BEGUN) == Some(to.as_str())
+        fits && text.strip_prefix(BEGUN) == Some(to.as_str())
     }
 
     fn decide(&mut self) -> bool {
@@ -210,7 +211,7 @@ mod tests {
         1 1 vdiff 7 rows compared
         2 1 attempt switch to the service
         2 1 C0 switch to the service
-        2 1 abort C1: too slow
+        2 1 abort too slow
         3 1 attempt switch to the service
         3 1 C0 switch to the service
         3 2 C1 fenced
