@@ -36,7 +36,7 @@ pub async fn run_schedule(moving: &mut Moving, write: Write) {
         tally.written += writers.written;
         let mut follower = moving.follower(direction).await;
         follow_until_verified(&mut follower).await;
-        assert_eq!(follower.verdict().rows_differing, 0);
+        assert_eq!(follower.verdict().rows_differing, 0, "{:?}", follower.verdict());
         assert!(moving.epoch > 1 || follower.rows_copied() > 0, "{}", follower.rows_copied());
         moving.assert_equal(direction).await;
         eprintln!("{direction}: {tally:?}, {:?}", follower.verdict());
