@@ -56,8 +56,9 @@ impl LockSampler {
     }
 }
 
-/// Process, start of its transaction, table and mode.
-type Key = (i32, String, String, String);
+/// Transaction, table and mode. `pg_locks` itself names the transaction: when `pg_stat_activity` is read a moment later,
+/// it may be over.
+type Key = (String, String, String);
 
 #[derive(Default)]
 struct Sampled {
@@ -74,7 +75,7 @@ struct Span {
 impl Sampled {
     async fn look(&mut self, connection: &mut PgConnection) {
         let held: Vec<Key> = sqlx::query_as(
-            "SELECT a.pid, coalesce(a.xact_start::text, ''), c.relname::text, l.mode
+            "SELECT l.virtualtransaction, c.relname::text, l.mode
              FROM pg_locks AS l
              JOIN pg_class AS c ON c.oid = l.relation
              JOIN pg_stat_activity AS a ON a.pid = l.pid
@@ -100,7 +101,7 @@ impl Sampled {
     }
 
     fn locks(self) -> Vec<Lock> {
-        let lock = |((_, _, table, mode), span): (Key, Span)| Lock {
+        let lock = |((_, table, mode), span): (Key, Span)| Lock {
             table,
             mode,
             seen: span.last - span.first,
