@@ -2,6 +2,7 @@
 
 use std::{str::FromStr, time::Duration};
 
+use ficus_pg::begin_with;
 use sqlx::{
     PgPool, Postgres, Transaction,
     postgres::{PgConnectOptions, PgPoolOptions},
@@ -57,11 +58,11 @@ impl Database {
     /// A transaction that reads one snapshot and can write nothing.
     pub async fn read(&self) -> Result<Transaction<'static, Postgres>> {
         const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
-        begin(&self.follow, BEGIN).await.map_err(|e| self.error(e))
+        begin_with(&self.follow, BEGIN).await.map_err(|e| self.error(e))
     }
 
     pub async fn write(&self) -> Result<Transaction<'static, Postgres>> {
-        begin(&self.follow, BEGIN_WRITE).await.map_err(|e| self.error(e))
+        begin_with(&self.follow, BEGIN_WRITE).await.map_err(|e| self.error(e))
     }
 
     /// Connects as many sessions as a fence needs, so that it need not wait for them.
@@ -91,18 +92,6 @@ impl Database {
 }
 
 pub(crate) const BEGIN_WRITE: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
-
-/// Begins a transaction in a task of its own, which nobody can drop half way. sqlx 0.9 does not roll back a BEGIN
-/// whose caller went away while it was under way: the session goes back to its pool with an open transaction, and
-/// whoever takes it next works in that, under a snapshot that may be old.
-pub(crate) async fn begin(
-    pool: &PgPool,
-    statement: &'static str,
-) -> sqlx::Result<Transaction<'static, Postgres>> {
-    let pool = pool.clone();
-    let begun = tokio::spawn(async move { pool.begin_with(statement).await });
-    begun.await.map_err(|_| sqlx::Error::WorkerCrashed)?
-}
 
 /// The five-character state of a server's error.
 pub(crate) fn sqlstate(error: &sqlx::Error) -> Option<String> {

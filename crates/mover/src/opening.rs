@@ -4,7 +4,7 @@ use sqlx::{PgConnection, Postgres, Transaction};
 
 use crate::{
     Direction, Error, Mover, Result,
-    database::{BEGIN_WRITE, begin},
+    database::BEGIN_WRITE,
     fence::{FENCE_BUDGET, bounded},
 };
 
@@ -66,7 +66,7 @@ impl Mover {
         let database = self.database(direction.target());
         let tables = self.tables_of(direction.target());
         let call = || async {
-            let mut transaction = begin(&database.steps, BEGIN_WRITE).await?;
+            let mut transaction = ficus_pg::begin_with(&database.steps, BEGIN_WRITE).await?;
             sqlx::query("SELECT ficus.open($1, $2, $3, $4)")
                 .bind(&self.inner.capability)
                 .bind(attempt)

@@ -2,7 +2,7 @@
 
 use crate::{
     Mover, Result, Side,
-    database::{BEGIN_WRITE, begin},
+    database::BEGIN_WRITE,
     fence::{FENCE_BUDGET, bounded},
     opening::flush_log,
 };
@@ -12,7 +12,7 @@ impl Mover {
     pub async fn hold_relay(&self, side: Side, attempt: i64, held: bool) -> Result<bool> {
         let database = self.database(side);
         let call = || async {
-            let mut transaction = begin(&database.steps, BEGIN_WRITE).await?;
+            let mut transaction = ficus_pg::begin_with(&database.steps, BEGIN_WRITE).await?;
             sqlx::query("SELECT ficus.begin_step($1, $2)")
                 .bind(&self.inner.capability)
                 .bind(attempt)

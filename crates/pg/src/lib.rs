@@ -17,4 +17,4 @@ pub use metrics::watch;
 pub use migrate::{Migrations, migrate};
 pub use pool::connect;
 pub use snapshot::Snapshot;
-pub use transaction::{Transaction, begin};
+pub use transaction::{Transaction, begin, begin_with};

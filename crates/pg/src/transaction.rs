@@ -15,16 +15,22 @@ pub struct Transaction {
 }
 
 /// Begins a transaction; `name` tells in logs, traces and metrics which one it is.
-///
-/// It begins in a task of its own: a request whose caller goes away is dropped wherever it waits, and a
-/// `BEGIN` dropped half way would leave its connection in the pool inside an open transaction, where the
-/// next one's statements would never be committed.
 pub async fn begin(pool: &PgPool, name: &'static str) -> Result<Transaction, sqlx::Error> {
     let timed = Timed::begin(name);
-    let pool = pool.clone();
-    let begin = async move { pool.begin().await }.instrument(timed.span().clone());
-    let inner = tokio::spawn(begin).await.map_err(|_| sqlx::Error::WorkerCrashed)??;
+    let inner = begin_with(pool, "BEGIN").instrument(timed.span().clone()).await?;
     Ok(Transaction { inner, timed })
+}
+
+/// Begins a transaction by this statement, in a task of its own: whoever asks for one may be dropped wherever it waits,
+/// and sqlx 0.9 does not roll back a `BEGIN` that was dropped half way. Its session would go back to the pool with an
+/// open transaction, and what the next one writes in it would never be committed.
+pub async fn begin_with(
+    pool: &PgPool,
+    statement: &'static str,
+) -> Result<sqlx::Transaction<'static, Postgres>, sqlx::Error> {
+    let pool = pool.clone();
+    let begun = async move { pool.begin_with(statement).await }.in_current_span();
+    tokio::spawn(begun).await.map_err(|_| sqlx::Error::WorkerCrashed)?
 }
 
 impl Transaction {

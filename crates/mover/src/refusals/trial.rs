@@ -8,7 +8,7 @@ use sqlx::PgConnection;
 use crate::{
     Direction, Mover, Refusal, Result,
     catalog::{Shape, describe},
-    database::{Database, begin, sqlstate},
+    database::{Database, sqlstate},
     follower::{
         inverse::first_difference,
         rows::{Covers, Row, Values},
@@ -28,7 +28,8 @@ pub(crate) struct Sampled {
 impl Mover {
     pub(super) async fn trial(&self) -> Result<Vec<Refusal>> {
         let (monolith, service) = (&self.inner.monolith, &self.inner.service);
-        let there = begin(&monolith.follow, "BEGIN ISOLATION LEVEL REPEATABLE READ").await;
+        let there =
+            ficus_pg::begin_with(&monolith.follow, "BEGIN ISOLATION LEVEL REPEATABLE READ").await;
         let mut there = there.map_err(|e| monolith.error(e))?;
         let mut back = service.write().await?;
         let forward = self.trial_shapes(Direction::Forward, &mut there, &mut back).await?;
