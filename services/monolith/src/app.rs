@@ -98,7 +98,7 @@ impl Server {
         let mut running = JoinSet::new();
         if let Some(brokers) = &config.kafka_brokers {
             for capability in ["auth", "core", notifications::NAME] {
-                let relay = Relay::new(pool.clone(), &**brokers, capability, &*config.instance);
+                let relay = Relay::new(&pool, &**brokers, capability, &*config.instance);
                 running.spawn(relay.run(shutdown.clone()));
             }
             running.spawn(consumer(brokers, &owners, &pool).run(shutdown.clone()));

@@ -67,8 +67,7 @@ pub async fn serve_on(
         () = shutdown.requested() => return Ok(()),
     };
 
-    let relay =
-        Relay::new(pool.clone(), &*config.kafka_brokers, "notifications", &*config.instance);
+    let relay = Relay::new(&pool, &*config.kafka_brokers, "notifications", &*config.instance);
     let consumer = Consumer::new(
         ConsumerConfig::new(
             &*config.kafka_brokers,

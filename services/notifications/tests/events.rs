@@ -27,7 +27,7 @@ async fn what_others_tell_becomes_notifications_and_mails() {
     let shutdown = Shutdown::new();
     let mut relays = Vec::new();
     for capability in ["auth", "core"] {
-        let relay = Relay::new(pool.clone(), kafka(), capability, unique("relay"));
+        let relay = Relay::new(&pool, kafka(), capability, unique("relay"));
         relays.push(tokio::spawn(relay.run(shutdown.clone())));
     }
     // Of nobody else that shares these topics.

@@ -15,12 +15,15 @@ mod work;
 use std::sync::Arc;
 
 use ficus_process::Shutdown;
-use sqlx::PgPool;
+use sqlx::{PgPool, postgres::PgConnectOptions};
 use tokio::sync::Notify;
 
 use crate::Kafka;
 
 pub use lag::{Lag, lag};
+
+/// The lease's renewal, a page, and pruning or measuring.
+const CONNECTIONS: u32 = 3;
 
 /// Publishes what one capability has appended to this database's outbox, in the order of ids within
 /// what becomes visible together. Of several relays of one capability only one works at a time.
@@ -47,15 +50,17 @@ impl Waker {
 }
 
 impl Relay {
-    /// `instance` names this process in the lease and must not be shared by two that run at once.
+    /// `instance` names this process in the lease and must not be shared by two that run at once. The relay has three
+    /// connections of its own, as `pool` makes them: it must not lose its lease because requests wait for `pool`.
     pub fn new(
-        pool: PgPool,
+        pool: &PgPool,
         kafka: impl Into<Kafka>,
         capability: impl Into<String>,
         instance: impl Into<String>,
     ) -> Self {
+        let options = pool.options().clone().min_connections(0).max_connections(CONNECTIONS);
         Self {
-            pool,
+            pool: options.connect_lazy_with(PgConnectOptions::clone(&pool.connect_options())),
             kafka: kafka.into(),
             capability: capability.into(),
             instance: instance.into(),

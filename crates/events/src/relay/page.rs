@@ -19,6 +19,7 @@ use super::{
 const MAX_ROWS: usize = 10_000;
 #[expect(clippy::cast_possible_wrap, reason = "a small number")]
 const LIMIT: i64 = MAX_ROWS as i64;
+const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 const MAX_BYTES: i64 = 16 * 1024 * 1024;
 
 /// One row of the outbox.
@@ -57,13 +58,24 @@ pub struct Read {
     pub source: Source,
 }
 
-/// Reads the next page in a transaction of its own, which is over when this returns. `None` as for
-/// [`position::read`].
-pub async fn next(pool: &PgPool, lease: &Lease) -> sqlx::Result<Option<Read>> {
-    let mut tx = pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
-    let Some(position) = position::read(&mut tx, lease).await? else { return Ok(None) };
+/// Reads the page after what is confirmed, or after `unconfirmed`, in a transaction of its own. The commit that ends it
+/// has the server's log flushed past what was read, so nothing that leaves can be undone by a crash of the server: one
+/// that has crashed meanwhile has ended the session. `None` as for [`position::read`].
+pub async fn next(
+    pool: &PgPool,
+    lease: &Lease,
+    unconfirmed: Option<&Read>,
+) -> sqlx::Result<Option<Read>> {
+    let mut tx = ficus_pg::begin_with(pool, BEGIN).await?;
+    let Some(mut position) = position::read(&mut tx, lease).await? else { return Ok(None) };
+    if let Some(Read { position: before, page, .. }) = unconfirmed {
+        position.at = before.at.past(page);
+    }
     let source = source::now(&mut *tx).await?;
     let page = read(&mut tx, &lease.capability, &position).await?;
+    if !position.flushed {
+        source::flush(&mut tx).await?;
+    }
     tx.commit().await?;
     Ok(Some(Read { position, page, source }))
 }
@@ -73,10 +85,11 @@ async fn read(
     capability: &str,
     position: &Position,
 ) -> sqlx::Result<Page> {
-    let snap = position.round_snap.as_ref().unwrap_or(&position.now).clone();
-    let ids = match position.round_id {
-        None => first_ids(conn, capability, &position.snap, &snap).await?,
-        Some(last) => next_ids(conn, capability, &position.snap, &snap, last).await?,
+    let at = &position.at;
+    let snap = at.round_snap.as_ref().unwrap_or(&position.now).clone();
+    let ids = match at.round_id {
+        None => first_ids(conn, capability, &at.snap, &snap).await?,
+        Some(last) => next_ids(conn, capability, &at.snap, &snap, last).await?,
     };
     let rows = sqlx::query!(
         r#"WITH sized AS (
@@ -178,13 +191,25 @@ async fn sort_by_xid(rows: &mut [Row], conn: &mut PgConnection) -> sqlx::Result<
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a test says what went wrong by failing")]
 mod tests {
+    use std::time::Duration;
+
     use sqlx::PgConnection;
-    use trellis_testkit::{Migrations, Server, database};
+    use trellis_testkit::{Database, Migrations, Server, database};
 
     use super::*;
     use crate::relay::lease;
 
     const CAPABILITY: &str = "library";
+
+    /// A database with an empty outbox, and the lease on it. The database lasts as long as its handle.
+    async fn leading() -> (Database, PgPool, Lease) {
+        let migrations =
+            Migrations { migrator: &crate::MIGRATOR, table: "_sqlx_migrations_events" };
+        let database = database(Server::First, &[migrations]).await;
+        let pool = database.pool().await;
+        let lease = lease::acquire(&pool, CAPABILITY, "holder").await.unwrap().unwrap();
+        (database, pool, lease)
+    }
 
     async fn append(conn: &mut PgConnection, events: i32) {
         sqlx::query(
@@ -202,7 +227,7 @@ mod tests {
     async fn round(pool: &PgPool, lease: &Lease) -> (Vec<usize>, Vec<i64>) {
         let (mut lengths, mut ids) = (Vec::new(), Vec::new());
         loop {
-            let read = next(pool, lease).await.unwrap().unwrap();
+            let read = next(pool, lease, None).await.unwrap().unwrap();
             lengths.push(read.page.rows.len());
             ids.extend(read.page.rows.iter().map(|row| row.id));
             assert!(position::advance(pool, lease, &read.position, &read.page).await.unwrap());
@@ -214,22 +239,22 @@ mod tests {
 
     #[tokio::test]
     async fn a_long_backlog_is_taken_in_pages_by_id_and_what_commits_meanwhile_is_the_next_round() {
-        let migrations =
-            Migrations { migrator: &crate::MIGRATOR, table: "_sqlx_migrations_events" };
-        let database = database(Server::First, &[migrations]).await;
-        let pool = database.pool().await;
-        let lease = lease::acquire(&pool, CAPABILITY, "holder").await.unwrap().unwrap();
+        let (_database, pool, lease) = leading().await;
         let mut conn = pool.acquire().await.unwrap();
         // Two thousand ids in the midst belong to a transaction that is open until the round has begun.
         append(&mut conn, 9_000).await;
         let mut late = pool.begin().await.unwrap();
         append(&mut late, 2_000).await;
         append(&mut conn, 14_000).await;
-        let first = next(&pool, &lease).await.unwrap().unwrap();
+        let first = next(&pool, &lease, None).await.unwrap().unwrap();
+        let second = next(&pool, &lease, Some(&first)).await.unwrap().unwrap();
         assert!(position::advance(&pool, &lease, &first.position, &first.page).await.unwrap());
         late.commit().await.unwrap();
         append(&mut conn, 10).await;
 
+        let again = next(&pool, &lease, None).await.unwrap().unwrap();
+        let ids = |read: &Read| read.page.rows.iter().map(|row| row.id).collect::<Vec<_>>();
+        assert_eq!(ids(&second), ids(&again));
         let (lengths, ids) = round(&pool, &lease).await;
         assert_eq!((first.page.rows.len(), lengths), (MAX_ROWS, vec![MAX_ROWS, 3_000]));
         let all: Vec<i64> = first.page.rows.iter().map(|row| row.id).chain(ids).collect();
@@ -237,5 +262,45 @@ mod tests {
         let (lengths, ids) = round(&pool, &lease).await;
         assert_eq!(lengths, [2_010]);
         assert_eq!(ids, (9_001..=11_000).chain(25_001..=25_010).collect::<Vec<_>>());
+    }
+
+    #[tokio::test]
+    async fn what_leaves_is_flushed() {
+        let (_database, pool, lease) = leading().await;
+        let mut conn = pool.acquire().await.unwrap();
+        for _ in 0..10 {
+            // Its end is not flushed for some 200 ms by itself, and the snapshot sees it.
+            let mut rolled_back = pool.begin().await.unwrap();
+            append(&mut rolled_back, 1).await;
+            rolled_back.rollback().await.unwrap();
+            let written: String = sqlx::query_scalar("SELECT pg_current_wal_insert_lsn()::text")
+                .fetch_one(&mut *conn)
+                .await
+                .unwrap();
+            next(&pool, &lease, None).await.unwrap().unwrap();
+            let flushed = "SELECT pg_current_wal_flush_lsn() >= $1::text::pg_lsn";
+            let flushed: bool =
+                sqlx::query_scalar(flushed).bind(written).fetch_one(&mut *conn).await.unwrap();
+            assert!(flushed);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_read_that_is_dropped_anywhere_leaves_no_session_in_its_transaction() {
+        let (_database, pool, lease) = leading().await;
+        for polls in (0..15).cycle().take(300) {
+            {
+                let mut read = std::pin::pin!(next(&pool, &lease, None));
+                for _ in 0..polls {
+                    if futures::poll!(read.as_mut()).is_ready() {
+                        break;
+                    }
+                    tokio::time::sleep(Duration::from_micros(100)).await;
+                }
+            }
+            let mut tx = pool.begin().await.unwrap();
+            append(&mut tx, 1).await;
+            tx.commit().await.unwrap();
+        }
     }
 }

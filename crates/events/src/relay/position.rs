@@ -5,17 +5,38 @@ use sqlx::{PgConnection, PgPool};
 
 use super::{lease::Lease, page::Page, source::Source};
 
-/// The relay's row, with what the server says in the same snapshot.
+/// What is confirmed.
 #[derive(Debug)]
-pub struct Position {
+pub struct At {
     pub snap: String,
     pub round_snap: Option<String>,
     pub round_id: Option<i64>,
+}
+
+impl At {
+    /// With this page confirmed as well.
+    pub fn past(&self, page: &Page) -> Self {
+        match page.last_id() {
+            Some(last) if !page.is_last => Self {
+                snap: self.snap.clone(),
+                round_snap: Some(page.snap.clone()),
+                round_id: Some(last),
+            },
+            _ => Self { snap: page.snap.clone(), round_snap: None, round_id: None },
+        }
+    }
+}
+
+/// Where to read on, with what the server says in the same snapshot.
+#[derive(Debug)]
+pub struct Position {
+    pub at: At,
     pub source: Source,
     /// The transaction's own snapshot.
     pub now: String,
-    /// Where the log was written to after that snapshot.
-    pub written: String,
+    /// The log is flushed past that snapshot. Until then a crash would have the server give out again the ids of
+    /// transactions whose end this snapshot has seen.
+    pub flushed: bool,
 }
 
 /// Whether there is anything to do; `None` if this relay no longer leads.
@@ -53,7 +74,7 @@ pub async fn read(conn: &mut PgConnection, lease: &Lease) -> sqlx::Result<Option
     let row = sqlx::query!(
         r#"SELECT snap::text AS "snap!", round_snap::text, round_id, system_identifier, timeline,
                   pg_current_snapshot()::text AS "now!",
-                  pg_current_wal_insert_lsn()::text AS "written!"
+                  pg_current_wal_flush_lsn() >= pg_current_wal_insert_lsn() AS "flushed!"
            FROM ficus.relay
            WHERE capability = $1 AND holder = $2 AND token = $3 AND NOT held AND stopped IS NULL"#,
         lease.capability,
@@ -64,11 +85,9 @@ pub async fn read(conn: &mut PgConnection, lease: &Lease) -> sqlx::Result<Option
     .await?;
     Ok(row.map(|row| Position {
         source: Source { system_identifier: row.system_identifier, timeline: row.timeline },
-        snap: row.snap,
-        round_snap: row.round_snap,
-        round_id: row.round_id,
+        at: At { snap: row.snap, round_snap: row.round_snap, round_id: row.round_id },
         now: row.now,
-        written: row.written,
+        flushed: row.flushed,
     }))
 }
 
@@ -77,13 +96,10 @@ pub async fn read(conn: &mut PgConnection, lease: &Lease) -> sqlx::Result<Option
 pub async fn advance(
     pool: &PgPool,
     lease: &Lease,
-    from: &Position,
+    Position { at: from, .. }: &Position,
     page: &Page,
 ) -> sqlx::Result<bool> {
-    let (snap, round_snap, round_id) = match page.last_id() {
-        Some(last) if !page.is_last => (&from.snap, Some(page.snap.as_str()), Some(last)),
-        _ => (&page.snap, None, None),
-    };
+    let At { snap, round_snap, round_id } = from.past(page);
     let advanced = sqlx::query!(
         "UPDATE ficus.relay
          SET snap = $4::text::pg_snapshot, round_snap = $5::text::pg_snapshot, round_id = $6
@@ -152,7 +168,7 @@ mod tests {
         let pool = database.pool().await;
         let old = lease(&pool, "old").await;
         append_one(&pool).await;
-        let read = page::next(&pool, &old).await.unwrap().unwrap();
+        let read = page::next(&pool, &old, None).await.unwrap().unwrap();
         assert_eq!((read.page.rows.len(), read.page.is_last), (1, true));
 
         sqlx::query("UPDATE ficus.relay SET expires_at = '-infinity'")
@@ -161,8 +177,8 @@ mod tests {
             .unwrap();
         let new = lease(&pool, "new").await;
         assert!(!advance(&pool, &old, &read.position, &read.page).await.unwrap());
-        assert!(page::next(&pool, &old).await.unwrap().is_none());
-        let read = page::next(&pool, &new).await.unwrap().unwrap();
+        assert!(page::next(&pool, &old, None).await.unwrap().is_none());
+        let read = page::next(&pool, &new, None).await.unwrap().unwrap();
         assert!(advance(&pool, &new, &read.position, &read.page).await.unwrap());
         assert!(!advance(&pool, &new, &read.position, &read.page).await.unwrap());
         assert_eq!(has_work(&pool, &new).await.unwrap(), Some(false));

@@ -1,6 +1,6 @@
 //! The server that is read: whether it is still the same one, and whether its log is flushed.
 
-use sqlx::{PgExecutor, PgPool};
+use sqlx::{PgConnection, PgExecutor};
 
 /// Which server, and which of its histories.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,25 +22,9 @@ pub async fn now(executor: impl PgExecutor<'_>) -> sqlx::Result<Source> {
     .await
 }
 
-/// Returns when the log is flushed past `written`, which was read after a snapshot. Until then a crash
-/// would have the server give out again the transaction ids that this snapshot has seen.
-pub async fn flush(pool: &PgPool, written: &str) -> sqlx::Result<()> {
-    if is_flushed(pool, written).await? {
-        return Ok(());
-    }
-    let mut tx = ficus_pg::begin(pool, "flush").await?;
-    sqlx::query!("SET LOCAL synchronous_commit = on").execute(&mut *tx).await?;
-    sqlx::query!("SELECT pg_logical_emit_message(true, 'ficus', '')::text")
-        .fetch_one(&mut *tx)
-        .await?;
-    tx.commit().await
-}
-
-async fn is_flushed(pool: &PgPool, written: &str) -> sqlx::Result<bool> {
-    sqlx::query_scalar!(
-        r#"SELECT pg_current_wal_flush_lsn() >= $1::text::pg_lsn AS "flushed!""#,
-        written
-    )
-    .fetch_one(pool)
-    .await
+/// Has the commit of this transaction flush the log, which may be read-only otherwise.
+pub async fn flush(conn: &mut PgConnection) -> sqlx::Result<()> {
+    sqlx::query!("SET LOCAL synchronous_commit = on").execute(&mut *conn).await?;
+    sqlx::query!("SELECT pg_logical_emit_message(true, 'ficus', '')::text").fetch_one(conn).await?;
+    Ok(())
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use ficus_process::failpoint;
 
 use super::{
-    Relay, lease::Lease, measure, page, position, publisher::Publisher, source, versions::Versions,
+    Relay, lease::Lease, measure, page, position, publisher::Publisher, versions::Versions,
 };
 
 const FASTEST_POLL: Duration = Duration::from_millis(5);
@@ -27,11 +27,14 @@ struct Memory {
     publisher: Option<Publisher>,
     versions: Versions,
     confirmed_at: Instant,
+    /// The page after the one that was confirmed last.
+    ahead: Option<page::Read>,
 }
 
 impl Memory {
     fn new() -> Self {
-        Self { publisher: None, versions: Versions::default(), confirmed_at: Instant::now() }
+        let (versions, confirmed_at) = (Versions::default(), Instant::now());
+        Self { publisher: None, versions, confirmed_at, ahead: None }
     }
 }
 
@@ -57,12 +60,13 @@ pub async fn run(relay: &Relay, lease: &Lease) {
 }
 
 async fn step(relay: &Relay, lease: &Lease, memory: &mut Memory) -> Result<Step, Error> {
-    match position::has_work(&relay.pool, lease).await? {
-        None => return Ok(Step::LeaseLost),
-        Some(false) if memory.confirmed_at.elapsed() < CONFIRMATION => return Ok(Step::Idle),
-        Some(_) => memory.confirmed_at = Instant::now(),
-    }
-    let Some(read) = page::next(&relay.pool, lease).await? else { return Ok(Step::Idle) };
+    let read = match memory.ahead.take() {
+        Some(read) => read,
+        None => match look(relay, lease, memory).await? {
+            Ok(read) => read,
+            Err(step) => return Ok(step),
+        },
+    };
     if let Some(reason) = refusal(&read, memory) {
         tracing::error!(capability = relay.capability, reason, "the relay has stopped");
         position::stop(&relay.pool, lease, &reason).await?;
@@ -71,10 +75,12 @@ async fn step(relay: &Relay, lease: &Lease, memory: &mut Memory) -> Result<Step,
     let is_empty = read.page.rows.is_empty();
     if !is_empty {
         failpoint::reach("relay.read").await;
-        publish(relay, memory, &read).await?;
+        let (sent, ahead) =
+            tokio::join!(publish(relay, memory, &read.page), read_ahead(relay, lease, &read));
+        sent?;
+        memory.ahead = ahead;
         failpoint::reach("relay.sent").await;
     }
-    // The log's order makes this good for the snapshot that it stores, flushed or not: both are in it.
     let advanced = position::advance(&relay.pool, lease, &read.position, &read.page).await?;
     Ok(match advanced {
         false => Step::LeaseLost,
@@ -83,15 +89,36 @@ async fn step(relay: &Relay, lease: &Lease, memory: &mut Memory) -> Result<Step,
     })
 }
 
-/// Nothing leaves that a crash of the database could undo.
-async fn publish(relay: &Relay, memory: &mut Memory, read: &page::Read) -> Result<(), Error> {
-    source::flush(&relay.pool, &read.position.written).await?;
+/// The page after what is confirmed, or why there is none.
+async fn look(
+    relay: &Relay,
+    lease: &Lease,
+    memory: &mut Memory,
+) -> Result<Result<page::Read, Step>, Error> {
+    match position::has_work(&relay.pool, lease).await? {
+        None => return Ok(Err(Step::LeaseLost)),
+        Some(false) if memory.confirmed_at.elapsed() < CONFIRMATION => return Ok(Err(Step::Idle)),
+        Some(_) => memory.confirmed_at = Instant::now(),
+    }
+    Ok(page::next(&relay.pool, lease, None).await?.ok_or(Step::Idle))
+}
+
+/// The round's next page, while this one is under way to the broker. It leaves only after this one was confirmed. What
+/// keeps it from being read will keep the next step from it too, and is told there.
+async fn read_ahead(relay: &Relay, lease: &Lease, read: &page::Read) -> Option<page::Read> {
+    if read.page.is_last {
+        return None;
+    }
+    page::next(&relay.pool, lease, Some(read)).await.ok()?
+}
+
+async fn publish(relay: &Relay, memory: &mut Memory, page: &page::Page) -> Result<(), Error> {
     let publisher = match &mut memory.publisher {
         Some(publisher) => publisher,
         none => none.insert(Publisher::connect(&relay.kafka, &relay.capability)?),
     };
-    publisher.send(&read.page.rows).await?;
-    measure::sent(read.page.rows.len(), &relay.capability);
+    publisher.send(&page.rows).await?;
+    measure::sent(page.rows.len(), &relay.capability);
     Ok(())
 }
 

@@ -65,7 +65,7 @@ impl Bench {
     }
 
     pub fn start_relay(&mut self, instance: &str) -> ficus_events::Waker {
-        let relay = Relay::new(self.pool.clone(), kafka(), CAPABILITY, instance);
+        let relay = Relay::new(&self.pool, kafka(), CAPABILITY, instance);
         let waker = relay.waker();
         self.running.push(tokio::spawn(relay.run(self.shutdown.clone())));
         waker

@@ -23,7 +23,7 @@ const EVENTS_EACH: usize = 9;
 
 /// `FICUS_EVENTS=1000000` for a run by hand.
 fn events_wanted() -> usize {
-    std::env::var("FICUS_EVENTS").map_or(20_000, |events| events.parse().unwrap())
+    std::env::var("FICUS_EVENTS").map_or(100_000, |events| events.parse().unwrap())
 }
 
 /// Begins early, which gives its transactions low numbers, and commits late, so that lower ids become visible

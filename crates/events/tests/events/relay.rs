@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use ficus_events::lag;
+use sqlx::Connection as _;
 use trellis_testkit::wait_until;
 
 use crate::bench::{Bench, CAPABILITY, PATIENCE};
@@ -50,6 +51,40 @@ async fn a_relay_that_shuts_down_leaves_the_lease_to_the_next_at_once() {
     bench.stop().await;
     let held = "SELECT count(*) FROM ficus.relay WHERE expires_at > clock_timestamp()";
     assert_eq!(bench.number(held).await, 0);
+}
+
+#[tokio::test]
+async fn a_relay_leads_on_and_publishes_while_requests_have_every_connection() {
+    let mut bench = Bench::new().await;
+    bench.start_relay("relay");
+    bench.write_one("book", b"").await;
+    bench.wait_for_relay().await;
+    let token = bench.number(TOKEN).await;
+    let mut busy = Vec::new();
+    while busy.len() < bench.pool.options().get_max_connections() as usize {
+        busy.push(bench.pool.acquire().await.unwrap());
+    }
+    // What a request does that has one of them.
+    let request = &mut busy[0];
+    let mut tx = request.begin().await.unwrap();
+    bench.write(&mut tx, "book", b"").await;
+    tx.commit().await.unwrap();
+    let until = "SELECT extract(epoch FROM expires_at)::float8 FROM ficus.relay";
+    let first: f64 = sqlx::query_scalar(until).fetch_one(&mut **request).await.unwrap();
+    let request = tokio::sync::Mutex::new(request);
+    wait_until("the lease is to be renewed beyond its length twice", PATIENCE, async || {
+        let mut request = request.lock().await;
+        let now: f64 = sqlx::query_scalar(until).fetch_one(&mut ***request).await.unwrap();
+        now > first + 3.0
+    })
+    .await;
+    let request = request.into_inner();
+    let held: i64 = sqlx::query_scalar(TOKEN).fetch_one(&mut **request).await.unwrap();
+    assert_eq!(held, token);
+    let left = "SELECT events FROM ficus.relay_lag($1)";
+    let left = sqlx::query_scalar::<_, i64>(left).bind(CAPABILITY);
+    assert_eq!(left.fetch_one(&mut **request).await.unwrap(), 0);
+    bench.stop().await;
 }
 
 #[tokio::test]
