@@ -157,6 +157,11 @@ pub(crate) fn insert(into: &Relation, keep: Option<&[usize]>) -> Sql {
     ))
 }
 
+/// Takes rows in COPY's text format.
+pub(crate) fn copy_in(into: &Relation) -> String {
+    format!("COPY {} ({}) FROM STDIN", into.name, list(into.columns.iter().cloned()))
+}
+
 /// Statements for `ficus.rehearse`, which has room for one parameter each: $1 is an array of rows in JSON, each an
 /// array of text.
 pub(crate) mod rehearsed {

@@ -9,7 +9,7 @@ use crate::sql;
 use super::{
     Follower, Verdict,
     cursor::{Position, Verify},
-    read::{Source, Wants, moved},
+    read::{Reader, Source, Wants, moved},
     rows::{Covers, Row, Values},
 };
 
@@ -35,10 +35,10 @@ enum What {
 /// At most this many differing keys are named.
 const NAMED: usize = 10;
 
-impl Follower {
+impl Reader<'_> {
     /// Reads what this round is to compare: covers again, then chunks.
     pub(super) async fn read_hashes(
-        &mut self,
+        self,
         wants: &Wants,
         source: &mut Source,
         connection: &mut PgConnection,
@@ -47,7 +47,7 @@ impl Follower {
         if wants.sequences {
             again.extend(&std::mem::take(&mut source.dirtied));
         }
-        for (place, shape) in self.shapes.iter().enumerate() {
+        for (place, shape) in self.follower.shapes.iter().enumerate() {
             if let Some(covers) = again.of(&shape.table, false) {
                 let statement = sql::hashes_of_covers(&shape.source, &shape.key, &shape.covers);
                 let values = Values::default().covers(covers, shape.covers.len())?;
@@ -62,22 +62,25 @@ impl Follower {
     }
 
     async fn read_hash_chunks(
-        &mut self,
+        self,
         chunks: u32,
         source: &mut Source,
         connection: &mut PgConnection,
     ) -> sqlx::Result<()> {
         let mut positions = self.cursor.verify.tables.clone();
         for _ in 0..chunks {
-            let next =
-                self.shapes.iter().position(|s| !positions.get(&s.table).is_some_and(|p| p.done));
+            let next = self
+                .follower
+                .shapes
+                .iter()
+                .position(|s| !positions.get(&s.table).is_some_and(|p| p.done));
             let (Some(place), true) = (next, self.cursor.copy.done) else {
                 return Ok(());
             };
-            let shape = &self.shapes[place];
+            let shape = &self.follower.shapes[place];
             let before = positions.entry(shape.table.clone()).or_default();
             let begun = std::time::Instant::now();
-            let limit = self.pace.chunk_rows();
+            let limit = self.follower.pace.chunk_rows();
             let statement = sql::hashes_of_chunk(&shape.source, &shape.key, before.after.is_some());
             let values =
                 Values::default().add(limit)?.key(before.after.as_deref().unwrap_or_default())?;
@@ -85,7 +88,7 @@ impl Follower {
                 values.fetch_hashes(statement, connection).await?.into_iter().unzip();
             *before = moved(before, keys.last().cloned(), keys.len(), limit);
             let position = before.clone();
-            self.pace.chunk_took(begun.elapsed());
+            source.chunks_took.push(begun.elapsed());
             let all = if position.done {
                 Some(
                     sqlx::query_scalar(sql::count(&shape.source))
@@ -100,7 +103,9 @@ impl Follower {
         }
         Ok(())
     }
+}
 
+impl Follower {
     /// Holds what was read against the target, which is at the same snapshot. Adds to `verify`; how many rows.
     pub(super) async fn compare(
         &self,

@@ -26,15 +26,18 @@ impl Follower {
             sequences: true,
         };
         let before = self.verdict().rows_differing;
-        let source = self.read(&wants).await?;
+        // It would take the cursor back to an older snapshot.
+        self.ahead = None;
+        let source = self.reader(&self.cursor).read(&wants).await?;
         if !source.single {
             return Err(Error::Backlog);
         }
-        self.flush(&source).await?;
-        let verified = match self.write(&source, Some(attempt)).await {
-            Ok(verified) => verified,
+        let next = self.cursor.after(&source, &self.shapes);
+        let (cursor, verified) = match self.write(&source, next, Some(attempt)).await {
+            Ok(written) => written,
             Err(failed) => return Err(self.explain(failed, &source).await),
         };
+        self.stored(&source, cursor);
         self.alone = false;
         let verdict = self.verdict();
         if verdict.rows_differing > before {

@@ -7,7 +7,7 @@ use std::{
 
 use crate::Result;
 
-use super::Follower;
+use super::{Follower, read::Source};
 
 /// What a chunk or a page should take on the source at most.
 const AIM: Duration = Duration::from_millis(100);
@@ -39,14 +39,22 @@ impl Pace {
         rows
     }
 
-    /// A chunk of the present size took this long on the slower of the two sides.
-    pub fn chunk_took(&mut self, elapsed: Duration) {
+    /// Goes by how long the source took.
+    pub(super) fn took(&mut self, source: &Source) {
+        self.page_took(source.page_took, !source.short);
+        for took in &source.chunks_took {
+            self.chunk_took(*took);
+        }
+    }
+
+    /// A chunk of the present size took the source this long.
+    fn chunk_took(&mut self, elapsed: Duration) {
         let room = 0.8 * AIM.as_secs_f64() / elapsed.as_secs_f64().max(1e-4);
         self.chunk = (self.chunk * room.clamp(0.25, 1.5)).clamp(CHUNK.0, CHUNK.1);
     }
 
     /// Reading the changes of a page took this long.
-    pub fn page_took(&mut self, elapsed: Duration, full: bool) {
+    fn page_took(&mut self, elapsed: Duration, full: bool) {
         if elapsed > AIM {
             self.page = (self.page / 2).max(SMALLEST_PAGE).min(self.largest_page);
         } else if full && elapsed < AIM / 3 {

@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use ficus_process::fault;
@@ -16,9 +16,9 @@ use crate::{
 };
 
 use super::{
-    Follower,
+    Follower, IDLE_STORE,
     compare::Compared,
-    cursor::Position,
+    cursor::{Cursor, Position},
     page::{self, Entry},
     pending::{Pending, Place},
     rows::{Covers, Row, Values, key_text},
@@ -33,6 +33,13 @@ pub(super) struct Wants {
     /// Covers to compare again at most.
     pub pending: usize,
     pub sequences: bool,
+}
+
+/// Reads the source from where a cursor stands; changes nothing of the follower.
+#[derive(Clone, Copy)]
+pub(super) struct Reader<'f> {
+    pub follower: &'f Follower,
+    pub cursor: &'f Cursor,
 }
 
 /// What one source transaction gave, all as of one snapshot.
@@ -58,6 +65,12 @@ pub(super) struct Source {
     pub compared: Vec<Compared>,
     /// The last values of the source's sequences, in the definition's order.
     pub sequences: Vec<i64>,
+    /// Nothing that the target must be told, and a cursor that was stored lately. Only then the source's log need not
+    /// be flushed past the snapshot, which must not be stored.
+    pub idle: bool,
+    /// How long the log took, and each chunk.
+    pub page_took: Duration,
+    pub chunks_took: Vec<Duration>,
 }
 
 /// What changed of one table: these covers, which now have these rows.
@@ -78,7 +91,7 @@ pub(super) struct Copied {
 
 impl Source {
     /// Nothing that the target must be told.
-    pub fn is_empty(&self) -> bool {
+    fn is_empty(&self) -> bool {
         self.single
             && self.entries == 0
             && self.copied.is_empty()
@@ -87,47 +100,56 @@ impl Source {
     }
 }
 
-impl Follower {
-    pub(super) async fn read(&mut self, wants: &Wants) -> Result<Source> {
+impl Reader<'_> {
+    /// What is to be stored leaves with the log flushed past its snapshot, by the commit of the session that took the
+    /// snapshot: a server that has crashed meanwhile has ended that session.
+    pub async fn read(self, wants: &Wants) -> Result<Source> {
+        let Self { follower: Follower { mover, direction, .. }, cursor } = self;
         let begun = Instant::now();
-        let mover = self.mover.clone();
-        let database = mover.database(self.direction.source());
+        let database = mover.database(direction.source());
         let mut transaction = database.read().await?;
-        let look = mover.look(&mut transaction, self.direction, &self.cursor.snap).await;
+        let look = mover.look(&mut transaction, *direction, &cursor.snap).await;
         let look = look.map_err(|e| database.error(e))?;
         self.recognise(&look)?;
+        let asked = Instant::now();
         let entries = self.entries(&mut transaction, &look, wants.limit).await;
         let (entries, short) = entries.map_err(|e| database.error(e))?;
+        let page_took = asked.elapsed();
         page::refuse_truncation(&entries, database)?;
         let source = self.gather(begun, look, &entries, short, wants, &mut transaction).await;
-        let source = source.map_err(|e| database.error(e))?;
+        let mut source = source.map_err(|e| database.error(e))?;
+        source.page_took = page_took;
+        source.idle =
+            source.is_empty() && !wants.sequences && self.follower.stored_at.elapsed() < IDLE_STORE;
+        let flushed = source.look.flushed == Some(true) || fault::planted("flush-off");
+        if !source.idle && !flushed {
+            flush_log(&mut transaction).await.map_err(|e| database.error(e))?;
+        }
         transaction.commit().await.map_err(|e| database.error(e))?;
         Ok(source)
     }
 
     /// One entry more than the limit tells whether the page is short.
     async fn entries(
-        &mut self,
+        self,
         connection: &mut PgConnection,
         look: &Look,
         limit: Option<u32>,
     ) -> sqlx::Result<(Vec<Entry>, bool)> {
-        let begun = Instant::now();
         let until = self.cursor.page.as_ref().filter(|_| limit.is_some());
         let until = until.map_or(&look.snap, |page| &page.snap).clone();
         let ask = limit.map(|limit| limit + 1);
-        let capability = &self.mover.inner.capability;
-        let mut entries = page::entries(connection, capability, &self.cursor, &until, ask).await?;
+        let capability = &self.follower.mover.inner.capability;
+        let mut entries = page::entries(connection, capability, self.cursor, &until, ask).await?;
         let most = limit.map_or(usize::MAX, |limit| limit as usize);
         let short = entries.len() <= most;
         entries.truncate(most);
-        self.pace.page_took(begun.elapsed(), !short);
         Ok((entries, short))
     }
 
     /// The source must be what the cursor was read from.
-    fn recognise(&self, look: &Look) -> Result<()> {
-        let side = self.direction.source();
+    fn recognise(self, look: &Look) -> Result<()> {
+        let side = self.follower.direction.source();
         let reason = if look.recovering {
             format!("the {side}'s database is a standby")
         } else if look.system != Some(self.cursor.system) {
@@ -145,7 +167,7 @@ impl Follower {
     }
 
     async fn gather(
-        &mut self,
+        self,
         begun: Instant,
         look: Look,
         entries: &[Entry],
@@ -154,12 +176,14 @@ impl Follower {
         connection: &mut PgConnection,
     ) -> sqlx::Result<Source> {
         let single = short && (self.cursor.page.is_none() || wants.limit.is_none());
-        let covered = page::covered(entries, &self.shapes);
+        let covered = page::covered(entries, &self.follower.shapes);
         let rows = |shape: &Shape| shape.source.clone();
-        let changed = changed(&self.shapes, &covered, rows, connection).await?;
-        let covered_back = page::covered_back(entries, &changed, &self.shapes, &self.back);
+        let changed = changed(&self.follower.shapes, &covered, rows, connection).await?;
+        let covered_back =
+            page::covered_back(entries, &changed, &self.follower.shapes, &self.follower.back);
         let dirtied = self.dirtied(&covered, &covered_back, single);
-        let again = if single { self.pending.first(wants.pending) } else { Pending::default() };
+        let again =
+            if single { self.follower.pending.first(wants.pending) } else { Pending::default() };
         let mut source = Source {
             begun,
             look,
@@ -174,6 +198,9 @@ impl Follower {
             copied: Vec::new(),
             compared: Vec::new(),
             sequences: Vec::new(),
+            idle: false,
+            page_took: Duration::ZERO,
+            chunks_took: Vec::new(),
         };
         if single {
             self.read_back(covered_back, &mut source, connection).await?;
@@ -181,7 +208,7 @@ impl Follower {
             self.read_hashes(wants, &mut source, connection).await?;
         }
         if wants.sequences {
-            source.sequences = self.read_sequences(connection).await?;
+            source.sequences = self.follower.read_sequences(connection).await?;
         }
         Ok(source)
     }
@@ -189,15 +216,15 @@ impl Follower {
     /// Everything changed is to be compared again once the comparison has begun. The way back is looked at in the
     /// page itself if it is the whole round, else later.
     fn dirtied(
-        &self,
+        self,
         covered: &BTreeMap<usize, BTreeSet<Covers>>,
         covered_back: &BTreeMap<usize, BTreeSet<Covers>>,
         single: bool,
     ) -> Pending {
         let mut dirtied = Pending::default();
         let parts = [
-            (covered, &self.shapes, false, self.cursor.copy.done),
-            (covered_back, &self.back, true, !single),
+            (covered, &self.follower.shapes, false, self.cursor.copy.done),
+            (covered_back, &self.follower.back, true, !single),
         ];
         for (covered, shapes, inverse, wanted) in parts {
             for (&shape, covers) in covered.iter().filter(|_| wanted) {
@@ -211,38 +238,41 @@ impl Follower {
     }
 
     async fn read_back(
-        &self,
+        self,
         mut covered: BTreeMap<usize, BTreeSet<Covers>>,
         source: &mut Source,
         connection: &mut PgConnection,
     ) -> sqlx::Result<()> {
-        for (place, shape) in self.back.iter().enumerate() {
+        for (place, shape) in self.follower.back.iter().enumerate() {
             if let Some(waiting) = source.again.of(&shape.table, true) {
                 covered.entry(place).or_default().extend(waiting.iter().cloned());
             }
         }
         let own = |shape: &Shape| shape.target.clone();
-        source.back = changed(&self.back, &covered, own, connection).await?;
+        source.back = changed(&self.follower.back, &covered, own, connection).await?;
         Ok(())
     }
 
     async fn read_chunks(
-        &mut self,
+        self,
         chunks: u32,
         source: &mut Source,
         connection: &mut PgConnection,
     ) -> sqlx::Result<()> {
         let mut positions = self.cursor.copy.tables.clone();
         for _ in 0..chunks {
-            let next =
-                self.shapes.iter().position(|s| !positions.get(&s.table).is_some_and(|p| p.done));
+            let next = self
+                .follower
+                .shapes
+                .iter()
+                .position(|s| !positions.get(&s.table).is_some_and(|p| p.done));
             let (Some(place), false) = (next, self.cursor.copy.done) else {
                 return Ok(());
             };
-            let shape = &self.shapes[place];
+            let shape = &self.follower.shapes[place];
             let position = positions.entry(shape.table.clone()).or_default();
             let begun = Instant::now();
-            let limit = self.pace.chunk_rows();
+            let limit = self.follower.pace.chunk_rows();
             let statement = sql::rows_of_chunk(&shape.source, &shape.key, position.after.is_some());
             let values =
                 Values::default().add(limit)?.key(position.after.as_deref().unwrap_or_default())?;
@@ -250,19 +280,9 @@ impl Follower {
             *position =
                 moved(position, rows.last().map(|row| shape.key_parts(row)), rows.len(), limit);
             source.copied.push(Copied { shape: place, rows, position: position.clone() });
-            self.pace.chunk_took(begun.elapsed());
+            source.chunks_took.push(begun.elapsed());
         }
         Ok(())
-    }
-
-    /// Has the source's log flushed past the snapshot, before the target stores it.
-    pub(super) async fn flush(&self, source: &Source) -> Result<()> {
-        if source.look.flushed == Some(true) || fault::planted("flush-off") {
-            return Ok(());
-        }
-        let database = self.mover.database(self.direction.source());
-        let mut connection = database.follow.acquire().await.map_err(|e| database.error(e))?;
-        flush_log(&mut connection).await.map_err(|e| database.error(e))
     }
 }
 

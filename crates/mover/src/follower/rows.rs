@@ -66,7 +66,51 @@ impl Values {
     }
 }
 
+/// Rows in COPY's text format (<https://www.postgresql.org/docs/15/sql-copy.html>).
+pub(crate) fn copy_text(rows: &[Row]) -> Vec<u8> {
+    let mut text = Vec::new();
+    for row in rows {
+        for (place, value) in row.iter().enumerate() {
+            if place > 0 {
+                text.push(b'\t');
+            }
+            match value {
+                Some(value) => escape(value, &mut text),
+                None => text.extend_from_slice(b"\\N"),
+            }
+        }
+        text.push(b'\n');
+    }
+    text
+}
+
+fn escape(value: &str, text: &mut Vec<u8>) {
+    for &byte in value.as_bytes() {
+        match byte {
+            b'\\' => text.extend_from_slice(b"\\\\"),
+            b'\t' => text.extend_from_slice(b"\\t"),
+            b'\n' => text.extend_from_slice(b"\\n"),
+            b'\r' => text.extend_from_slice(b"\\r"),
+            _ => text.push(byte),
+        }
+    }
+}
+
 /// A key that is not null in any part, as text.
 pub(crate) fn key_text(row: &Row) -> Vec<String> {
     row.iter().map(|part| part.clone().unwrap_or_default()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_would_end_a_value_a_row_or_the_copy_is_escaped() {
+        let text = |text: &str| Some(text.to_owned());
+        let rows =
+            [vec![text("a\tb"), None, text("")], vec![text("\\."), text("c\r\nd"), text("\\N")]];
+        let written = String::from_utf8(copy_text(&rows)).unwrap_or_default();
+        assert_eq!(written, "a\\tb\t\\N\t\n\\\\.\tc\\r\\nd\t\\\\N\n");
+    }
 }

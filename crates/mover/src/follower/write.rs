@@ -1,6 +1,6 @@
 //! The target's half of a page: one transaction, the cursor's compare-and-swap first.
 
-use sqlx::PgConnection;
+use sqlx::{PgConnection, Postgres, Transaction};
 
 use crate::{Error, Result, Side, catalog::Shape, database::sqlstate, sql};
 
@@ -9,7 +9,7 @@ use super::{
     cursor::{Cursor, PageMark, lost},
     pending::Pending,
     read::{Changed, Source},
-    rows::{Row, Values},
+    rows::{Row, Values, copy_text},
 };
 
 /// Why a page was not applied; nothing of it is there.
@@ -36,16 +36,17 @@ impl From<Error> for Failed {
 }
 
 impl Follower {
-    /// Applies a page and moves the cursor; how many rows were compared. A drain's `attempt` must still hold.
+    /// Applies a page and moves the cursor to `next`; where it stands then, and how many rows were compared. A drain's
+    /// `attempt` must still hold.
     pub(super) async fn write(
-        &mut self,
+        &self,
         source: &Source,
+        mut next: Cursor,
         attempt: Option<i64>,
-    ) -> Result<u64, Failed> {
+    ) -> Result<(Cursor, u64), Failed> {
         let mover = self.mover.clone();
         let target = mover.database(self.direction.target());
         let of = |e| target.error(e);
-        let mut next = self.cursor.after(source, &self.shapes);
         let mut transaction = target.write().await?;
         if let Some(attempt) = attempt {
             begin_step(&mover.inner.capability, attempt, &mut transaction).await.map_err(of)?;
@@ -56,6 +57,10 @@ impl Follower {
         }
         become_applier(&mut transaction).await.map_err(of)?;
         self.apply(source, target.side, &mut transaction).await?;
+        for copied in &source.copied {
+            let loaded = load(&self.shapes[copied.shape], &copied.rows, transaction).await;
+            transaction = loaded.map_err(|error| failed(copied.shape, error, target.side))?;
+        }
         self.check_back(source, &mut transaction).await?;
         let stored = Pending::store(
             &mover,
@@ -71,11 +76,15 @@ impl Follower {
             self.set_sequences(source, &mut transaction).await.map_err(of)?;
         }
         transaction.commit().await.map_err(of)?;
-        self.cursor = next;
+        Ok((next, compared))
+    }
+
+    /// The target has this page, and the cursor stands there.
+    pub(super) fn stored(&mut self, source: &Source, cursor: Cursor) {
+        self.cursor = cursor;
         self.pending.remove(&source.again);
         self.pending.extend(&source.dirtied);
         self.stored_at = std::time::Instant::now();
-        Ok(compared)
     }
 
     async fn compare_and_store(
@@ -110,12 +119,6 @@ impl Follower {
             insert(&self.shapes[changed.shape], &changed.rows, false, connection)
                 .await
                 .map_err(|error| failed(changed.shape, error, side))?;
-        }
-        // A row that is there was changed since the copy began, and is as of this snapshot.
-        for copied in &source.copied {
-            insert(&self.shapes[copied.shape], &copied.rows, true, connection)
-                .await
-                .map_err(|error| failed(copied.shape, error, side))?;
         }
         Ok(())
     }
@@ -156,7 +159,7 @@ impl Follower {
 
 impl Cursor {
     /// The cursor after this page; what comparing finds comes later.
-    fn after(&self, source: &Source, shapes: &[Shape]) -> Self {
+    pub(super) fn after(&self, source: &Source, shapes: &[Shape]) -> Self {
         let mut next = self.clone();
         next.version += 1;
         for copied in &source.copied {
@@ -215,6 +218,48 @@ async fn begin_step(
         .execute(connection)
         .await
         .map(drop)
+}
+
+/// Inserts a chunk, but for rows that are there: they were changed since the copy began, and are as of this snapshot.
+/// COPY cannot leave rows out, so a chunk that has such a row is inserted after all, at twice the price.
+async fn load(
+    shape: &Shape,
+    rows: &[Row],
+    transaction: Transaction<'static, Postgres>,
+) -> sqlx::Result<Transaction<'static, Postgres>> {
+    if rows.is_empty() {
+        return Ok(transaction);
+    }
+    let (mut transaction, copied) = copy(shape, rows, transaction).await?;
+    match copied {
+        Err(error) if sqlstate(&error).as_deref() == Some("23505") => {
+            sqlx::query("ROLLBACK TO SAVEPOINT chunk").execute(&mut *transaction).await?;
+            insert(shape, rows, true, &mut transaction).await?;
+        }
+        copied => copied?,
+    }
+    Ok(transaction)
+}
+
+/// Behind a savepoint, and in a task of its own, which nobody can drop half way: sqlx 0.9 takes the answer to a COPY
+/// that nobody waited for as the answer to what the session is asked next.
+async fn copy(
+    shape: &Shape,
+    rows: &[Row],
+    mut transaction: Transaction<'static, Postgres>,
+) -> sqlx::Result<(Transaction<'static, Postgres>, sqlx::Result<()>)> {
+    let (statement, text) = (sql::copy_in(&shape.target), copy_text(rows));
+    let task = tokio::spawn(async move {
+        let copied = async {
+            sqlx::query("SAVEPOINT chunk").execute(&mut *transaction).await?;
+            let mut into = transaction.copy_in_raw(&statement).await?;
+            into.send(text).await?;
+            into.finish().await.map(drop)
+        };
+        let copied = copied.await;
+        (transaction, copied)
+    });
+    task.await.map_err(|_| sqlx::Error::WorkerCrashed)
 }
 
 async fn delete(
