@@ -28,7 +28,7 @@ test: build ## Run every test on real PostgreSQL and a real broker
 # Every test that goes by what PostgreSQL does, by name so that it is built as for `test`; fewer of the random ones.
 TESTS_17 := bounded fence follow prepare schedule events migrate picker moves locks move_folder parity api
 test-17: build ## Run the tests of stores, events and the mover on PostgreSQL 17 (x86-64 Linux)
-	folder=$$(deploy/local/postgres-17.sh) && FICUS_KILLS=1 FICUS_WALKS=6 $(LAB) scratch --postgres "$$folder" -- \
+	folder=$$(deploy/local/postgres-17.sh) && FICUS_KILLS=1 FICUS_WALKS=6 FICUS_EVENTS=20000 $(LAB) scratch --postgres "$$folder" -- \
 		cargo test --workspace --no-fail-fast $(addprefix --test ,$(TESTS_17))
 
 kill: build ## Kill whatever runs, under load, and see that nothing is lost (6 minutes)

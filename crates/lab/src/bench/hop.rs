@@ -59,9 +59,16 @@ async fn turn(address: &str, pid: i32, request: &Request) -> Result<f64> {
     let same = Arc::new(Mutex::new(Same(request.clone())));
     let load = Load::start(Client::new(address, PATIENCE), same, OPTIONS);
     tokio::time::sleep(TURN).await;
-    let total = load.stop().await.total();
+    let report = load.stop().await;
+    let total = report.total();
     let taken = processor::taken(pid)?.saturating_sub(before);
-    ensure!(total.failed == 0, "{} of {} requests to {address} failed", total.failed, total.sent);
+    ensure!(
+        total.failed == 0,
+        "{} of {} requests to {address} failed: {:?}",
+        total.failed,
+        total.sent,
+        report.failures()
+    );
     #[expect(clippy::cast_precision_loss, reason = "some thousand requests")]
     let requests = total.sent as f64;
     Ok(taken.as_secs_f64() * 1e6 / requests)

@@ -20,7 +20,7 @@ use crate::{
 
 /// `FICUS_WALKS=1000` is more thorough. `FICUS_SEED` is the first walk's seed, the next one's is higher by one: the same
 /// verbs, places and delays, though not the same timing.
-const WALKS: u64 = 20;
+const WALKS: u64 = 100;
 /// Walks side by side: much of their time is the leases of the dead.
 const LANES: usize = 6;
 const AT_REST: Duration = Duration::from_secs(20);
