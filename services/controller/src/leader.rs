@@ -27,6 +27,9 @@ use crate::{
 /// The lease lasts 1.5 s and is renewed every 0.5 s.
 const LEASE: Duration = Duration::from_millis(1_500);
 const RENEW: Duration = Duration::from_millis(500);
+/// Without the lease there is nothing to lose by waiting, and who gave up sooner than the server takes to accept a
+/// connection would begin with a new one each time, and never lead.
+const WITHOUT_LEASE: Duration = Duration::from_secs(3);
 
 /// A verb that this controller cannot take.
 #[derive(Debug)]
@@ -81,10 +84,11 @@ impl Leader {
         while !shutdown.is_requested() {
             let asked = Instant::now();
             let left = valid_until.saturating_duration_since(asked);
-            let patience = if left.is_zero() { RENEW } else { left.min(LEASE / 2) };
+            let patience = if left.is_zero() { WITHOUT_LEASE } else { left.min(LEASE / 2) };
             match timeout(patience, self.store.lease()).await {
                 Ok(Ok(holder)) => {
-                    if holder.as_ref().is_some_and(|holder| self.store.is_own(holder)) {
+                    let own = holder.as_ref().is_some_and(|holder| self.store.is_own(holder));
+                    if own && asked.elapsed() < LEASE {
                         valid_until = asked + LEASE;
                         self.lead(holder).await;
                     } else {

@@ -10,6 +10,7 @@ mod open_writer;
 mod preflight;
 mod prepare;
 mod shop;
+mod slow_to_connect;
 mod stopped;
 mod switch;
 mod takeover;

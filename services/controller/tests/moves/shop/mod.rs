@@ -68,8 +68,23 @@ impl Shop {
         self.controller_reaching(&service, failpoints).await;
     }
 
+    /// The same, but for where it looks for the control database.
+    pub async fn controller_led_by(&mut self, control: &str) {
+        let service = self.databases[1].url().to_owned();
+        self.start_controller(&service, control, "").await;
+    }
+
     /// The same, but for where it looks for the service's database.
     pub async fn controller_reaching(&mut self, service: &str, failpoints: &str) {
+        let control = self.control_url();
+        self.start_controller(service, &control, failpoints).await;
+    }
+
+    pub fn control_url(&self) -> String {
+        self.databases[2].url().to_owned()
+    }
+
+    async fn start_controller(&mut self, service: &str, control: &str, failpoints: &str) {
         let address = free_address();
         let name = format!("controller-{}", self.controllers.len() + 1);
         let config = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/moves/shop/ficus.toml");
@@ -84,7 +99,7 @@ impl Shop {
         let environment = [
             ("SHOP_MONOLITH_URL", self.databases[0].url()),
             ("SHOP_SERVICE_URL", service),
-            ("SHOP_CONTROL_URL", self.databases[2].url()),
+            ("SHOP_CONTROL_URL", control),
             ("FICUS_FAILPOINTS", failpoints),
             ("RUST_LOG", "info,sqlx=warn"),
         ];
