@@ -65,6 +65,11 @@ impl Database {
         begin_with(&self.follow, BEGIN_WRITE).await.map_err(|e| self.error(e))
     }
 
+    /// A transaction that writes as the mover: it passes fences, and what it does is not captured.
+    pub async fn apply(&self) -> Result<Transaction<'static, Postgres>> {
+        begin_with(&self.follow, BEGIN_APPLY).await.map_err(|e| self.error(e))
+    }
+
     /// Connects as many sessions as a fence needs, so that it need not wait for them.
     pub async fn warm(&self, tables: usize) -> Result<()> {
         let connections = (0..tables.min(32)).map(|_| self.steps.acquire());
@@ -92,6 +97,10 @@ impl Database {
 }
 
 pub(crate) const BEGIN_WRITE: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
+/// One round trip, which counts while nobody can write.
+const BEGIN_APPLY: &str = "BEGIN ISOLATION LEVEL READ COMMITTED;
+    SELECT set_config('ficus.applier', 'on', true), set_config('session_replication_role', 'replica', true),
+           set_config('synchronous_commit', 'on', true)";
 
 /// The five-character state of a server's error.
 pub(crate) fn sqlstate(error: &sqlx::Error) -> Option<String> {

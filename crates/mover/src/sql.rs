@@ -245,17 +245,22 @@ fn same_key(into: &Relation, key: &[usize]) -> String {
     each.collect::<Vec<_>>().join(" AND ")
 }
 
-pub(crate) fn last_value(sequence: &str) -> Sql {
-    AssertSqlSafe(format!("SELECT last_value FROM {}", table(sequence)))
+/// The last values of sequences, a column each.
+pub(crate) fn last_values<'s>(sequences: impl Iterator<Item = &'s str>) -> Sql {
+    AssertSqlSafe(format!("SELECT {}", list(sequences.map(last_value))))
 }
 
-/// Sets a sequence beyond its own and the other's last value, which is $1.
-pub(crate) fn set_sequence(sequence: &str) -> Sql {
-    let name = table(sequence);
-    AssertSqlSafe(format!(
-        "SELECT setval('{}', GREATEST((SELECT last_value FROM {name}), $1 + {SEQUENCE_GAP}))",
-        name.replace('\'', "''")
-    ))
+/// Sets sequences beyond their own and the other side's last values.
+pub(crate) fn set_sequences<'s>(sequences: impl Iterator<Item = (&'s str, i64)>) -> Sql {
+    let set = |(name, other): (&str, i64)| {
+        let quoted = table(name).replace('\'', "''");
+        format!("setval('{quoted}', GREATEST({}, {other} + {SEQUENCE_GAP}))", last_value(name))
+    };
+    AssertSqlSafe(format!("SELECT {}", list(sequences.map(set))))
+}
+
+fn last_value(sequence: &str) -> String {
+    format!("(SELECT last_value FROM {})", table(sequence))
 }
 
 /// A crash of the source may forget up to 32 values that were drawn; the rest is room.

@@ -124,7 +124,7 @@ async fn step(
     let budget = Budget { chunks: rng.random_range(0..3) };
     if rng.random_bool(0.25) {
         tally.crashes += 1;
-        if crash_after(rng.random_range(1..35), current.round(budget)).await.is_none() {
+        if crash_after(rng.random_range(1..25), current.round(budget)).await.is_none() {
             return;
         }
         tally.crashes -= 1;

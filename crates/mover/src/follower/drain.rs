@@ -1,6 +1,6 @@
 //! C2, C3 and C4: the last round of a direction, under the source's fence.
 
-use sqlx::PgConnection;
+use sqlx::{PgConnection, Row as _};
 
 use crate::{Error, Result, Side, definition::Sequence, sql};
 
@@ -49,17 +49,18 @@ impl Follower {
         Ok(Drained { dirty: source.entries, verified, snapshot: source.look.snap })
     }
 
+    /// One round trip, as setting them: nobody can write meanwhile.
     pub(super) async fn read_sequences(
         &self,
         connection: &mut PgConnection,
     ) -> sqlx::Result<Vec<i64>> {
-        let mut values = Vec::new();
-        for sequence in &self.mover.inner.definition.sequences {
-            let name = sequence.of(self.direction.source());
-            values
-                .push(sqlx::query_scalar(sql::last_value(name)).fetch_one(&mut *connection).await?);
+        let sequences = &self.mover.inner.definition.sequences;
+        if sequences.is_empty() {
+            return Ok(Vec::new());
         }
-        Ok(values)
+        let names = sequences.iter().map(|sequence| sequence.of(self.direction.source()));
+        let row = sqlx::raw_sql(sql::last_values(names)).fetch_one(connection).await?;
+        (0..sequences.len()).map(|place| row.try_get(place)).collect()
     }
 
     /// Not undone by an abort, which is harmless: a sequence may stand higher than it must.
@@ -68,14 +69,13 @@ impl Follower {
         source: &Source,
         connection: &mut PgConnection,
     ) -> sqlx::Result<()> {
-        for (sequence, value) in self.mover.inner.definition.sequences.iter().zip(&source.sequences)
-        {
-            sqlx::query(sql::set_sequence(sequence.of(self.direction.target())))
-                .bind(value)
-                .execute(&mut *connection)
-                .await?;
+        let sequences = self.mover.inner.definition.sequences.iter();
+        let names = sequences.map(|sequence| sequence.of(self.direction.target()));
+        let values = names.zip(source.sequences.iter().copied());
+        if source.sequences.is_empty() {
+            return Ok(());
         }
-        Ok(())
+        sqlx::raw_sql(sql::set_sequences(values)).execute(connection).await.map(drop)
     }
 }
 

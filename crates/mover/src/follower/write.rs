@@ -47,7 +47,7 @@ impl Follower {
         let mover = self.mover.clone();
         let target = mover.database(self.direction.target());
         let of = |e| target.error(e);
-        let mut transaction = target.write().await?;
+        let mut transaction = target.apply().await?;
         if let Some(attempt) = attempt {
             begin_step(&mover.inner.capability, attempt, &mut transaction).await.map_err(of)?;
         }
@@ -55,7 +55,6 @@ impl Follower {
         if !swapped.map_err(of)? {
             return Err(lost(&mover, self.direction).into());
         }
-        become_applier(&mut transaction).await.map_err(of)?;
         self.apply(source, target.side, &mut transaction).await?;
         for copied in &source.copied {
             let loaded = load(&self.shapes[copied.shape], &copied.rows, transaction).await;
@@ -141,8 +140,7 @@ impl Follower {
     async fn find_culprit(&self, place: usize, source: &Source) -> Option<String> {
         let shape = &self.shapes[place];
         let target = self.mover.database(self.direction.target());
-        let mut transaction = target.write().await.ok()?;
-        become_applier(&mut transaction).await.ok()?;
+        let mut transaction = target.apply().await.ok()?;
         let changed = source.changed.iter().filter(|c| c.shape == place);
         let copied = source.copied.iter().filter(|c| c.shape == place);
         for changed in changed.clone() {
@@ -194,17 +192,6 @@ fn failed(shape: usize, error: sqlx::Error, side: Side) -> Failed {
         _ if state.starts_with("22") || state.starts_with("23") => Failed::Row(failure),
         _ => Failed::Other(Error::Database { side, source: failure.error }),
     }
-}
-
-/// Neither captured nor fenced nor checked by triggers.
-pub(crate) async fn become_applier(connection: &mut PgConnection) -> sqlx::Result<()> {
-    sqlx::query(
-        "SELECT set_config('ficus.applier', 'on', true), set_config('session_replication_role', 'replica', true),
-                set_config('synchronous_commit', 'on', true)",
-    )
-    .execute(connection)
-    .await
-    .map(drop)
 }
 
 async fn begin_step(

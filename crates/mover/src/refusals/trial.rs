@@ -12,7 +12,7 @@ use crate::{
     follower::{
         inverse::first_difference,
         rows::{Covers, Row, Values},
-        write::{become_applier, insert},
+        write::insert,
     },
     sql,
 };
@@ -31,13 +31,12 @@ impl Mover {
         let there =
             ficus_pg::begin_with(&monolith.follow, "BEGIN ISOLATION LEVEL REPEATABLE READ").await;
         let mut there = there.map_err(|e| monolith.error(e))?;
-        let mut back = service.write().await?;
+        let mut back = service.apply().await?;
         let forward = self.trial_shapes(Direction::Forward, &mut there, &mut back).await?;
         let reverse = self.trial_shapes(Direction::Reverse, &mut back, &mut there).await?;
         let of_monolith = |e| monolith.error(e);
         let of_service = |e| service.error(e);
         let samples = samples(&reverse, &mut there).await.map_err(of_monolith)?;
-        become_applier(&mut back).await.map_err(of_service)?;
         for shape in &forward {
             let covers = led_to(shape, &reverse, &samples);
             let rows = rows_of(&shape.source, &shape.covers, &covers, &mut there).await;

@@ -71,8 +71,10 @@ impl InHand {
         .await
     }
 
-    /// One more round, so that little is left to drain; then the control row says that C1 comes.
+    /// Two more rounds, so that little is left to drain and to compare: what one carries over the next one compares.
+    /// Then the control row says that C1 comes.
     pub(super) async fn announce(&mut self) -> Result<(), Stop> {
+        self.follow().await?;
         self.follow().await?;
         if self.follower.is_none() {
             return Err(Stop::Aborted("C0: the stream does not flow".to_owned()));
