@@ -3,6 +3,8 @@
 use std::{path::PathBuf, time::Duration};
 
 use clap::{ArgGroup, Args, Parser, Subcommand};
+use ficus_load::{Shape, Slo, Target};
+use http::{Method, StatusCode};
 
 /// Moves capabilities out of a running monolith, and back.
 #[derive(Debug, Parser)]
@@ -13,13 +15,15 @@ use clap::{ArgGroup, Args, Parser, Subcommand};
 Exit status:
   0  done
   1  error; standard error says what, and what to do
-  2  refused or aborted, and nothing is worse than before; or doctor or status --watch found trouble
+  2  refused or aborted, and nothing is worse than before; or doctor or status --watch found trouble; or a load's
+     SLO was not met
 
 Examples:
   ficus move list
   ficus move notifications status --watch
   ficus dlq list
-  ficus trace 4bf92f3577b34da6a3ce929d0e0e4736"
+  ficus trace 4bf92f3577b34da6a3ce929d0e0e4736
+  ficus load http://127.0.0.1:8200/openapi.json --rate 200 --for 30s"
 )]
 pub struct Cli {
     /// What the engine is told about its subject
@@ -40,6 +44,8 @@ pub enum Command {
     Dlq(DlqCommand),
     /// Show what happened to one request, or list the latest
     Trace(TraceCommand),
+    /// Send requests at a rate that waits for no answer, and tell how long each took
+    Load(Box<LoadCommand>),
 }
 
 #[derive(Debug, Args)]
@@ -285,6 +291,92 @@ pub struct TraceCommand {
     /// How many traces are listed
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
     pub limit: u32,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Requests leave when they are due, whether or not earlier ones were answered, and latency is counted from then: a
+target that stalls is not flattered. Percentiles are of what was answered as wanted; all else is an error of its kind.
+
+Exit status 2: an SLO was not met, nothing was answered as wanted, or the run is void, since the tester itself was
+late or busy.
+
+Examples:
+  ficus load http://127.0.0.1:8200/openapi.json --rate 200 --for 30s
+  ficus load http://127.0.0.1:8200/v1/teams --rate 100..1000 --header 'Authorization: Bearer …'
+  ficus load grpc://127.0.0.1:8231/grpc.health.v1.Health/Check --rate 500 --body '{}' --slo 'p99<50ms,errors<0.1%'
+  ficus load http://127.0.0.1:8200/ --expect 404 --rate '200^2000' --spacing poisson --out spike.json")]
+pub struct LoadCommand {
+    /// http://host:port/path, or grpc://host:port/package.Service/Method of a target that has server reflection
+    pub target: Target,
+    /// Requests a second: 500, or 100..1000 (a ramp), 100,200,400 (steps), 200^2000 (a spike in the middle fifth)
+    #[arg(long, default_value = "100")]
+    pub rate: Shape,
+    /// How long, as 60s or 5m, the warm-up included
+    #[arg(long = "for", default_value = "30s", value_parser = duration)]
+    pub length: Duration,
+    /// How much of it is sent but not counted
+    #[arg(long, default_value = "2s", value_parser = duration)]
+    pub warm_up: Duration,
+    /// Whether requests are evenly spaced, or come as many people's do
+    #[arg(long, value_enum, default_value_t = Spacing::Even)]
+    pub spacing: Spacing,
+    /// JSON, or @FILE; for gRPC the request in the JSON form of protocol buffers
+    #[arg(long)]
+    pub body: Option<String>,
+    /// GET, or POST with a body, unless told otherwise
+    #[arg(long)]
+    pub method: Option<Method>,
+    /// A header, or gRPC metadata, as 'Name: value'; may be given again
+    #[arg(long)]
+    pub header: Vec<String>,
+    /// Statuses that are right, as 200,404; without it any 2xx
+    #[arg(long, value_delimiter = ',')]
+    pub expect: Vec<StatusCode>,
+    /// What must be reached, as 'p99<50ms,errors<0.1%' (p50, p90, p99, p99.9, max, errors)
+    #[arg(long)]
+    pub slo: Option<Slo>,
+    /// Write the report there, as JSON
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Requests in flight at most; what is due beyond that is shed, and counts as an error
+    #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..))]
+    pub in_flight: u32,
+    /// How long an answer is waited for
+    #[arg(long, default_value = "10s", value_parser = duration)]
+    pub timeout: Duration,
+    /// As many as there are processors unless told otherwise
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub threads: Option<u32>,
+    /// HTTP/2 connections of each thread
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    pub connections: u32,
+    /// The percentage of requests whose trace is asked for
+    #[arg(long, default_value_t = 1.0, value_parser = percent)]
+    pub traced: f64,
+    /// The same seed gives the same schedule
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+}
+
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+pub enum Spacing {
+    Even,
+    Poisson,
+}
+
+impl From<Spacing> for ficus_load::Spacing {
+    fn from(spacing: Spacing) -> Self {
+        match spacing {
+            Spacing::Even => Self::Even,
+            Spacing::Poisson => Self::Poisson,
+        }
+    }
+}
+
+fn percent(text: &str) -> Result<f64, String> {
+    let percent = text.parse().ok().filter(|percent| (0.0..=100.0).contains(percent));
+    percent.ok_or_else(|| format!("\"{text}\" is no percentage; say a number from 0 to 100"))
 }
 
 /// `24h`, `30m`, `5s` or `5`, which means seconds.

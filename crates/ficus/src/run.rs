@@ -7,7 +7,7 @@ use ficus_control_api::subject::Subject;
 use crate::{
     cli::{Cli, Command, MoveCommand},
     controllers::Controllers,
-    dlq, moves, traces,
+    dlq, load, moves, traces,
 };
 
 /// Does what was asked.
@@ -20,6 +20,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         }
         Command::Dlq(command) => dlq::run(command, cli.json).await,
         Command::Trace(command) => traces::run(command, cli.json).await,
+        Command::Load(command) => load::run(*command, cli.json).await,
     }
 }
 

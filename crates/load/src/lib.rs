@@ -11,6 +11,7 @@ mod report;
 mod request;
 mod run;
 mod scenario;
+mod tester;
 
 pub use client::Client;
 pub use ledger::{Ledger, Record};
@@ -18,6 +19,10 @@ pub use report::{Latency, Report, Summary};
 pub use request::{Class, Reply, Request};
 pub use run::{Load, Options};
 pub use scenario::{Planned, Scenario};
+pub use tester::{
+    Arrivals, Call, Failed, Milliseconds, Plan, Protocol, Shape, Slo, Spacing, Tally, Target,
+    Tester, TesterReport, Unmet, Void, Wanted,
+};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -209,6 +209,7 @@ async fn grpc(inside: Inside) -> anyhow::Result<GrpcRouter<Stack<ServedLayer, Id
     health.set_serving::<DirectoryServer<Inside>>().await;
     let reflection = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         .build_v1()?;
     Ok(Grpc::builder()
         .layer(ServedLayer::grpc())

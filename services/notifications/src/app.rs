@@ -121,6 +121,7 @@ async fn grpc(server: Server) -> anyhow::Result<Router<Stack<ServedLayer, Identi
     health.set_serving::<DeliveriesServer<Server>>().await;
     let reflection = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         .build_v1()?;
     Ok(Grpc::builder()
         .layer(ServedLayer::grpc())

@@ -2,5 +2,6 @@
 #![expect(clippy::unwrap_used, reason = "a test says what went wrong by failing")]
 
 mod errors;
+mod load;
 mod store;
 mod trace;

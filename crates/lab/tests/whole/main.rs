@@ -6,6 +6,7 @@ mod broker;
 mod crashes;
 mod generated;
 mod http;
+mod load;
 mod mails;
 mod metrics;
 mod moves;

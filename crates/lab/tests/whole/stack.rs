@@ -143,6 +143,16 @@ impl Stack {
         format!("http://{}", self.places.controller)
     }
 
+    /// host:port of the service's gRPC.
+    pub fn notifications(&self) -> String {
+        self.places.notifications.to_string()
+    }
+
+    /// host:port of the monolith's gRPC.
+    pub fn internal(&self) -> String {
+        self.places.internal.to_string()
+    }
+
     /// Where a program serves its metrics.
     pub fn metrics(&self, name: &str) -> String {
         format!("http://{}", self.places.metrics_of(name))

@@ -1,0 +1,105 @@
+//! What a gRPC target takes, by its own word: server reflection
+//! (<https://github.com/grpc/grpc/blob/master/doc/server-reflection.md>).
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use anyhow::{Context as _, anyhow, bail, ensure};
+use ficus_load::Target;
+use prost_reflect::{DescriptorPool, DynamicMessage, prost::Message as _};
+use prost_types::{FileDescriptorProto, FileDescriptorSet};
+use tonic::{Streaming, transport::Endpoint};
+use tonic_reflection::pb::v1::{
+    ServerReflectionRequest, ServerReflectionResponse,
+    server_reflection_client::ServerReflectionClient, server_reflection_request::MessageRequest,
+    server_reflection_response::MessageResponse,
+};
+
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The call's request, read from JSON and encoded. Fails if the target has no such method, if it streams, or if the
+/// JSON is no such message.
+pub(super) async fn message(target: &Target, json: &[u8]) -> anyhow::Result<Vec<u8>> {
+    let (service, method) = target.method().context("a gRPC target has a method")?;
+    let asked = tokio::time::timeout(PATIENCE, pool(target, service)).await;
+    let pool =
+        asked.map_err(|_| anyhow!("{target} did not tell what it takes within {PATIENCE:?}"))??;
+    let described = pool
+        .get_service_by_name(service)
+        .with_context(|| format!("{target}: what it tells of {service} has no such service"))?;
+    let found = described.methods().find(|known| known.name() == method).with_context(|| {
+        let known: Vec<_> = described.methods().map(|known| known.name().to_owned()).collect();
+        format!("{service} has no method {method}; it has {}", known.join(", "))
+    })?;
+    ensure!(
+        !found.is_client_streaming() && !found.is_server_streaming(),
+        "{service}/{method} streams; only unary calls can be made"
+    );
+    let mut reader = serde_json::Deserializer::from_slice(json);
+    let message = DynamicMessage::deserialize(found.input(), &mut reader)
+        .and_then(|message| reader.end().map(|()| message))
+        .with_context(|| format!("--body is no {} in JSON", found.input().full_name()))?;
+    Ok(message.encode_to_vec())
+}
+
+/// The file that has the service, and all that it imports.
+async fn pool(target: &Target, service: &str) -> anyhow::Result<DescriptorPool> {
+    let endpoint = Endpoint::from_shared(format!("http://{}", target.authority))?;
+    let channel = endpoint
+        .connect()
+        .await
+        .with_context(|| format!("failed to reach {}", target.authority))?;
+    let mut client = ServerReflectionClient::new(channel);
+    let (questions, receiver) = tokio::sync::mpsc::channel(1);
+    let stream = tokio_stream::wrappers::ReceiverStream::new(receiver);
+    let answers = client.server_reflection_info(stream).await;
+    let mut answers = answers.map_err(|status| unreflected(target, status.message()))?.into_inner();
+
+    let mut files: BTreeMap<String, FileDescriptorProto> = BTreeMap::new();
+    let mut asked = BTreeSet::new();
+    let mut open = vec![MessageRequest::FileContainingSymbol(service.to_owned())];
+    while let Some(question) = open.pop() {
+        let request =
+            ServerReflectionRequest { host: String::new(), message_request: Some(question) };
+        questions.send(request).await.map_err(|_| unreflected(target, "it hung up"))?;
+        for file in answer(&mut answers, target, service).await? {
+            for import in &file.dependency {
+                if !files.contains_key(import) && asked.insert(import.clone()) {
+                    open.push(MessageRequest::FileByFilename(import.clone()));
+                }
+            }
+            files.insert(file.name().to_owned(), file);
+        }
+    }
+    let set = FileDescriptorSet { file: files.into_values().collect() };
+    DescriptorPool::from_file_descriptor_set(set)
+        .context("what the target tells of itself is not whole")
+}
+
+async fn answer(
+    answers: &mut Streaming<ServerReflectionResponse>,
+    target: &Target,
+    service: &str,
+) -> anyhow::Result<Vec<FileDescriptorProto>> {
+    let answer = answers.message().await.map_err(|status| unreflected(target, status.message()))?;
+    match answer.and_then(|answer| answer.message_response) {
+        Some(MessageResponse::FileDescriptorResponse(files)) => files
+            .file_descriptor_proto
+            .iter()
+            .map(|file| FileDescriptorProto::decode(&file[..]).context("a descriptor is damaged"))
+            .collect(),
+        Some(MessageResponse::ErrorResponse(error)) => {
+            bail!("{} has no {service}: {}", target.authority, error.error_message)
+        }
+        _ => Err(unreflected(target, "it gave another answer than was asked for")),
+    }
+}
+
+fn unreflected(target: &Target, why: &str) -> anyhow::Error {
+    anyhow!(
+        "{} does not tell what it takes ({why}); give it gRPC server reflection, so that --body can be encoded",
+        target.authority
+    )
+}

@@ -1,0 +1,145 @@
+//! `ficus load` against servers of the test.
+
+use std::{
+    net::SocketAddr,
+    process::{Command, Stdio},
+    time::Duration,
+};
+
+use serde_json::{Value, json};
+use tokio::{net::TcpListener, runtime::Runtime};
+use tokio_stream::wrappers::TcpListenerStream;
+use tonic::transport::Server;
+
+use crate::store::{answering, ficus, said};
+
+/// A gRPC server with health and reflection, for as long as the runtime lives.
+fn grpc(runtime: &Runtime) -> SocketAddr {
+    runtime.block_on(async {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (_, health) = tonic_health::server::health_reporter();
+        let reflection = tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+            .build_v1()
+            .unwrap();
+        let server = Server::builder().add_service(health).add_service(reflection);
+        tokio::spawn(server.serve_with_incoming(TcpListenerStream::new(listener)));
+        address
+    })
+}
+
+fn load(target: &str, more: &[&str]) -> (i32, String, String) {
+    let common = ["load", target, "--for", "2s", "--warm-up", "0s", "--threads", "1"];
+    said(&mut ficus(&[&common[..], more].concat()))
+}
+
+#[test]
+fn a_grpc_method_is_called_by_reflection() {
+    let runtime = Runtime::new().unwrap();
+    let target = format!("grpc://{}/grpc.health.v1.Health/Check", grpc(&runtime));
+    let file = std::env::temp_dir().join(format!("load-{}.json", std::process::id()));
+    let out = file.to_str().unwrap();
+    let (status, out, err) = load(&target, &["--rate", "50", "--json", "--out", out]);
+    let told: Value = serde_json::from_str(&out).unwrap();
+    let written: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+    std::fs::remove_file(file).unwrap();
+    assert_eq!(told, written);
+    assert_eq!(
+        (told["sent"].clone(), told["ok"].clone()),
+        (json!(100), json!(100)),
+        "{told} {err}"
+    );
+    for field in [
+        "schema",
+        "commit",
+        "seed",
+        "started_at",
+        "broker",
+        "postgres",
+        "target",
+        "target_rate",
+        "achieved_rate",
+        "duration_s",
+        "shed",
+        "errors",
+        "latency_ms",
+        "service_ms",
+        "histogram",
+        "void",
+        "why_void",
+    ] {
+        assert!(told.get(field).is_some(), "{field}");
+    }
+    // On a machine that is busy with other things the run may be void, and says so.
+    assert_eq!(status, if told["void"] == json!(true) { 2 } else { 0 }, "{told}");
+    assert_eq!(status == 2, err.contains("void: "), "{err}");
+}
+
+#[test]
+fn what_a_grpc_target_does_not_have_is_told_in_one_line() {
+    let runtime = Runtime::new().unwrap();
+    let address = grpc(&runtime);
+    for (path, more, wanted) in [
+        ("grpc.health.v1.Health/Chek", &[][..], "has no method Chek; it has Check, Watch\n"),
+        ("no.Such/Check", &[], "has no no.Such: "),
+        ("grpc.health.v1.Health/Watch", &[], "streams; only unary calls can be made\n"),
+        (
+            "grpc.health.v1.Health/Check",
+            &["--body", "{\"servise\":\"\"}"],
+            "--body is no grpc.health.v1.",
+        ),
+        ("grpc.health.v1.Health/Check", &["--expect", "200"], "are for http:// targets"),
+    ] {
+        let (status, out, err) = load(&format!("grpc://{address}/{path}"), more);
+        assert!(err.contains(wanted) && err.lines().count() == 1, "{err}");
+        assert_eq!((status, out.as_str()), (1, ""));
+    }
+}
+
+#[test]
+fn a_target_that_is_down_or_speaks_something_else_is_told_in_one_line() {
+    let answers = answering("200 OK", &json!({}));
+    for (target, wanted) in [
+        (
+            "http://127.0.0.1:9/".to_owned(),
+            "nothing listens at 127.0.0.1:9; start the target first: Connection refused",
+        ),
+        (format!("grpc://{answers}/a.B/C"), "does not tell what it takes"),
+    ] {
+        let (status, out, err) = load(&target, &[]);
+        assert!(err.contains(wanted) && err.lines().count() == 1, "{err}");
+        assert_eq!((status, out.as_str()), (1, ""));
+    }
+    let (status, _, err) = said(&mut ficus(&["load", "https://a/"]));
+    assert!(err.contains("TLS is not spoken"), "{err}");
+    assert_eq!(status, 1);
+}
+
+#[test]
+fn ctrl_c_ends_the_sending_and_the_report_is_told() {
+    let target = format!("http://{}/", answering("200 OK", &json!({})));
+    let mut command =
+        ficus(&["load", &target, "--rate", "20", "--for", "10m", "--warm-up", "0s", "--json"]);
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    std::thread::sleep(Duration::from_secs(2));
+    let interrupted = Command::new("kill").args(["-s", "INT", &child.id().to_string()]).status();
+    assert!(interrupted.unwrap().success());
+    let output = child.wait_with_output().unwrap();
+    let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!((20..=80).contains(&told["ok"].as_u64().unwrap()), "{told}");
+    assert!(told["duration_s"].as_f64().unwrap() < 10.0, "{told}");
+}
+
+#[test]
+fn an_slo_makes_the_exit_status_a_verdict() {
+    let target = format!("http://{}/", answering("503 Service Unavailable", &json!("busy")));
+    let (status, out, err) = load(&target, &["--rate", "20", "--slo", "errors<1%"]);
+    assert!(err.contains("not met: errors<1%: 100.000%\n"), "{err}");
+    assert!(err.contains("was answered as wanted: status 503 \"busy\"\n"), "{err}");
+    assert!(out.contains("status 503"), "{out}");
+    assert_eq!(status, 2);
+    let (_, _, err) =
+        load(&target, &["--rate", "20", "--expect", "503", "--slo", "errors<1%,p50<10s"]);
+    assert!(!err.contains("not met"), "{err}");
+}

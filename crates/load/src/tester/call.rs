@@ -1,0 +1,212 @@
+//! One request, encoded before the run, and what its answer must be.
+
+use bytes::Bytes;
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri, Version,
+    header::{CONTENT_TYPE, HOST, TE},
+    uri::Scheme,
+};
+use http_body_util::Full;
+
+use super::target::{Protocol, Target};
+
+/// What is sent.
+#[derive(Debug, Clone)]
+pub struct Call {
+    pub method: Method,
+    pub uri: Uri,
+    pub version: Version,
+    pub headers: HeaderMap,
+    pub body: Bytes,
+    pub wanted: Wanted,
+}
+
+/// What makes an answer a right one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Wanted {
+    /// Any 2xx
+    Success,
+    /// One of these
+    Status(Vec<StatusCode>),
+    /// `grpc-status: 0`, and one whole message.
+    GrpcOk,
+}
+
+/// An answer, whole.
+pub(super) struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub trailers: Option<HeaderMap>,
+    pub body: Bytes,
+}
+
+impl Call {
+    /// An HTTP request with these headers besides `Host`.
+    pub fn http(
+        target: &Target,
+        method: Method,
+        mut headers: HeaderMap,
+        body: Bytes,
+        wanted: Wanted,
+    ) -> Self {
+        if let Ok(host) = HeaderValue::from_str(target.authority.as_str()) {
+            headers.entry(HOST).or_insert(host);
+        }
+        let uri = target.path.clone().into();
+        Self { method, uri, version: Version::HTTP_11, headers, body, wanted }
+    }
+
+    /// A unary gRPC call with this message, encoded.
+    pub fn grpc(target: &Target, mut headers: HeaderMap, message: &[u8]) -> Self {
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+        headers.insert(TE, HeaderValue::from_static("trailers"));
+        let mut parts = http::uri::Parts::default();
+        parts.scheme = Some(Scheme::HTTP);
+        parts.authority = Some(target.authority.clone());
+        parts.path_and_query = Some(target.path.clone());
+        Self {
+            method: Method::POST,
+            uri: Uri::from_parts(parts).unwrap_or_default(),
+            version: Version::HTTP_2,
+            headers,
+            body: framed(message),
+            wanted: Wanted::GrpcOk,
+        }
+    }
+
+    /// With one more header, if there is one.
+    pub(super) fn message(&self, more: Option<(HeaderName, HeaderValue)>) -> Request<Full<Bytes>> {
+        let mut message = Request::new(Full::new(self.body.clone()));
+        message.method_mut().clone_from(&self.method);
+        message.uri_mut().clone_from(&self.uri);
+        *message.version_mut() = self.version;
+        message.headers_mut().clone_from(&self.headers);
+        message.headers_mut().extend(more);
+        message
+    }
+
+    pub(super) fn protocol(&self) -> Protocol {
+        if self.wanted == Wanted::GrpcOk { Protocol::Grpc } else { Protocol::Http }
+    }
+}
+
+impl Wanted {
+    /// Nothing if the answer is a right one; else its kind of error, and what it said.
+    pub(super) fn missed_by(&self, answer: &Answer) -> Option<(String, String)> {
+        match self {
+            Self::Success if answer.status.is_success() => None,
+            Self::Status(wanted) if wanted.contains(&answer.status) => None,
+            Self::GrpcOk if answer.status == StatusCode::OK => grpc(answer),
+            _ => Some((format!("status {}", answer.status.as_u16()), said(&answer.body))),
+        }
+    }
+}
+
+fn grpc(answer: &Answer) -> Option<(String, String)> {
+    let of = |name| {
+        let trailer = answer.trailers.as_ref().and_then(|trailers| trailers.get(name));
+        trailer.or_else(|| answer.headers.get(name)).and_then(|value| value.to_str().ok())
+    };
+    match of("grpc-status") {
+        Some("0") if is_one_message(&answer.body) => None,
+        Some("0") => {
+            Some(("no message".to_owned(), "the answer is not one whole message".to_owned()))
+        }
+        Some(code) => {
+            let said = of("grpc-message").unwrap_or_default().to_owned();
+            Some((format!("grpc {}", name(code)), said))
+        }
+        None => Some(("no grpc-status".to_owned(), said(&answer.body))),
+    }
+}
+
+/// Of <https://grpc.github.io/grpc/core/md_doc_statuscodes.html>.
+fn name(code: &str) -> &str {
+    const NAMES: [&str; 17] = [
+        "OK",
+        "CANCELLED",
+        "UNKNOWN",
+        "INVALID_ARGUMENT",
+        "DEADLINE_EXCEEDED",
+        "NOT_FOUND",
+        "ALREADY_EXISTS",
+        "PERMISSION_DENIED",
+        "RESOURCE_EXHAUSTED",
+        "FAILED_PRECONDITION",
+        "ABORTED",
+        "OUT_OF_RANGE",
+        "UNIMPLEMENTED",
+        "INTERNAL",
+        "UNAVAILABLE",
+        "DATA_LOSS",
+        "UNAUTHENTICATED",
+    ];
+    code.parse().ok().and_then(|code: usize| NAMES.get(code).copied()).unwrap_or(code)
+}
+
+/// Not compressed, and its length.
+fn framed(message: &[u8]) -> Bytes {
+    let mut framed = Vec::with_capacity(5 + message.len());
+    framed.push(0);
+    framed.extend_from_slice(&u32::try_from(message.len()).unwrap_or(u32::MAX).to_be_bytes());
+    framed.extend_from_slice(message);
+    framed.into()
+}
+
+fn is_one_message(body: &[u8]) -> bool {
+    match body {
+        [_, a, b, c, d, message @ ..] => {
+            u32::try_from(message.len()) == Ok(u32::from_be_bytes([*a, *b, *c, *d]))
+        }
+        _ => false,
+    }
+}
+
+fn said(body: &[u8]) -> String {
+    String::from_utf8_lossy(&body[..body.len().min(200)]).trim().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(status: u16, trailers: &[(&'static str, &'static str)], body: Vec<u8>) -> Answer {
+        let trailers = trailers
+            .iter()
+            .map(|&(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
+        Answer {
+            status: StatusCode::from_u16(status).expect("a status"),
+            headers: HeaderMap::new(),
+            trailers: Some(trailers.collect()),
+            body: body.into(),
+        }
+    }
+
+    fn kind(wanted: &Wanted, answer: &Answer) -> Option<String> {
+        wanted.missed_by(answer).map(|(kind, _)| kind)
+    }
+
+    #[test]
+    fn a_fast_error_is_no_right_answer() {
+        let not_found = answer(404, &[], Vec::new());
+        assert_eq!(kind(&Wanted::Success, &not_found).as_deref(), Some("status 404"));
+        assert_eq!(kind(&Wanted::Status(vec![StatusCode::NOT_FOUND]), &not_found), None);
+    }
+
+    #[test]
+    fn a_call_must_end_well_and_bring_a_message() {
+        let whole = framed(b"abc").to_vec();
+        let ok = ("grpc-status", "0");
+        assert_eq!(kind(&Wanted::GrpcOk, &answer(200, &[ok], whole.clone())), None);
+        for (wrong, said) in [
+            (answer(200, &[ok], whole[..6].to_vec()), "no message"),
+            (answer(200, &[ok], Vec::new()), "no message"),
+            (answer(200, &[("grpc-status", "14")], whole.clone()), "grpc UNAVAILABLE"),
+            (answer(200, &[("grpc-status", "99")], whole.clone()), "grpc 99"),
+            (answer(200, &[], whole.clone()), "no grpc-status"),
+            (answer(502, &[ok], whole), "status 502"),
+        ] {
+            assert_eq!(kind(&Wanted::GrpcOk, &wrong).as_deref(), Some(said));
+        }
+    }
+}

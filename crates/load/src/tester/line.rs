@@ -1,0 +1,168 @@
+//! Connections of one worker. Nothing here leaves its thread.
+
+use std::{
+    cell::{Cell, RefCell},
+    error::Error,
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{HeaderMap, Request};
+use http_body_util::{BodyExt as _, Full};
+use hyper::client::conn::{http1, http2};
+use hyper_util::rt::TokioIo;
+use tokio::{net::TcpStream, sync::Mutex, time::timeout};
+
+use super::{call::Answer, target::Protocol};
+
+type Body = Full<Bytes>;
+
+/// Why no whole answer came.
+#[derive(Debug)]
+pub(super) struct Broken {
+    /// What reports sum up under.
+    pub kind: &'static str,
+    pub text: String,
+}
+
+impl Broken {
+    fn new(kind: &'static str, error: &dyn Error) -> Self {
+        let mut text = error.to_string();
+        let mut cause = error.source();
+        while let Some(inner) = cause {
+            text.push_str(": ");
+            text.push_str(&inner.to_string());
+            cause = inner.source();
+        }
+        Self { kind, text }
+    }
+}
+
+/// Connections to one address.
+pub(super) struct Lines {
+    address: String,
+    kind: Kind,
+}
+
+enum Kind {
+    /// One request each; those at rest are kept, the one used last first.
+    Http1(RefCell<Vec<http1::SendRequest<Body>>>),
+    /// Many requests each, which take turns.
+    Http2 { lines: Vec<Mutex<Option<http2::SendRequest<Body>>>>, turn: Cell<usize> },
+}
+
+impl Lines {
+    pub fn new(address: String, protocol: Protocol, connections: u32) -> Self {
+        let kind = match protocol {
+            Protocol::Http => Kind::Http1(RefCell::default()),
+            Protocol::Grpc => Kind::Http2 {
+                lines: (0..connections.max(1)).map(|_| Mutex::default()).collect(),
+                turn: Cell::new(0),
+            },
+        };
+        Self { address, kind }
+    }
+
+    /// Sends a request and waits for the whole answer, `patience` long.
+    pub async fn send(&self, request: Request<Body>, patience: Duration) -> Result<Answer, Broken> {
+        let exchange = async {
+            match &self.kind {
+                Kind::Http1(resting) => self.by_http1(resting, request).await,
+                Kind::Http2 { lines, turn } => {
+                    let line = &lines[turn.replace(turn.get().wrapping_add(1)) % lines.len()];
+                    self.by_http2(line, request).await
+                }
+            }
+        };
+        timeout(patience, exchange).await.unwrap_or_else(|_| {
+            Err(Broken { kind: "timeout", text: format!("no whole answer within {patience:?}") })
+        })
+    }
+
+    /// A connection that the other side has closed while it rested, before it read anything of the request, is no
+    /// failure of the request: it goes out by another one.
+    async fn by_http1(
+        &self,
+        resting: &RefCell<Vec<http1::SendRequest<Body>>>,
+        mut request: Request<Body>,
+    ) -> Result<Answer, Broken> {
+        loop {
+            let rested = resting.borrow_mut().pop();
+            let mut line = match rested {
+                Some(line) => line,
+                None => self.connect_http1().await?,
+            };
+            if line.ready().await.is_err() {
+                continue;
+            }
+            match line.try_send_request(request).await {
+                Ok(answer) => {
+                    let answer = whole(answer).await?;
+                    resting.borrow_mut().push(line);
+                    return Ok(answer);
+                }
+                Err(mut error) => match error.take_message() {
+                    Some(unsent) => request = unsent,
+                    None => return Err(Broken::new("broken", error.error())),
+                },
+            }
+        }
+    }
+
+    async fn by_http2(
+        &self,
+        line: &Mutex<Option<http2::SendRequest<Body>>>,
+        request: Request<Body>,
+    ) -> Result<Answer, Broken> {
+        let mut open = line.lock().await;
+        let mut sender = match &*open {
+            Some(sender) if !sender.is_closed() => sender.clone(),
+            _ => open.insert(self.connect_http2().await?).clone(),
+        };
+        drop(open);
+        sender.ready().await.map_err(|error| Broken::new("broken", &error))?;
+        let answer = sender.send_request(request).await;
+        whole(answer.map_err(|error| Broken::new("broken", &error))?).await
+    }
+
+    async fn connect_http1(&self) -> Result<http1::SendRequest<Body>, Broken> {
+        let io = TokioIo::new(self.connect().await?);
+        let (sender, connection) =
+            http1::handshake(io).await.map_err(|error| Broken::new("connect", &error))?;
+        tokio::task::spawn_local(connection);
+        Ok(sender)
+    }
+
+    async fn connect_http2(&self) -> Result<http2::SendRequest<Body>, Broken> {
+        let io = TokioIo::new(self.connect().await?);
+        let (sender, connection) =
+            http2::handshake(Here, io).await.map_err(|error| Broken::new("connect", &error))?;
+        tokio::task::spawn_local(connection);
+        Ok(sender)
+    }
+
+    async fn connect(&self) -> Result<TcpStream, Broken> {
+        let stream = TcpStream::connect(&self.address).await;
+        let stream = stream.map_err(|error| Broken::new("connect", &error))?;
+        stream.set_nodelay(true).map_err(|error| Broken::new("connect", &error))?;
+        Ok(stream)
+    }
+}
+
+async fn whole(answer: http::Response<hyper::body::Incoming>) -> Result<Answer, Broken> {
+    let (parts, body) = answer.into_parts();
+    let body = body.collect().await.map_err(|error| Broken::new("cut off", &error))?;
+    let trailers: Option<HeaderMap> = body.trailers().cloned();
+    let (status, headers) = (parts.status, parts.headers);
+    Ok(Answer { status, headers, trailers, body: body.to_bytes() })
+}
+
+/// Has hyper's tasks run on the worker's thread.
+#[derive(Clone, Copy)]
+struct Here;
+
+impl<F: Future<Output: 'static> + 'static> hyper::rt::Executor<F> for Here {
+    fn execute(&self, future: F) {
+        tokio::task::spawn_local(future);
+    }
+}

@@ -1,0 +1,160 @@
+//! What was counted.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use hdrhistogram::Histogram;
+
+/// An hour is beyond any time-out.
+const LONGEST: u64 = 3_600_000_000;
+
+/// Counts of a worker, or of several. Times are in microseconds, to three significant digits.
+#[derive(Debug, Clone)]
+pub struct Tally {
+    /// Requests that were to be sent; all others here are a part of them.
+    pub due: u64,
+    /// Requests that never left, because too many were in flight.
+    pub shed: u64,
+    /// Those that got the answer that was wanted.
+    pub ok: u64,
+    /// The others, by kind.
+    pub errors: BTreeMap<String, Failed>,
+    /// Of those that got the answer that was wanted: from when each was due.
+    pub latency: Histogram<u64>,
+    /// Of the same: from when each left.
+    pub service: Histogram<u64>,
+    /// Of all: how long after it was due each was sent.
+    pub lag: Histogram<u64>,
+    /// The slowest request with a `traceparent`, and its trace.
+    pub slowest: Option<(Duration, u128)>,
+    /// What the tester's busiest thread took of the processor.
+    pub processor: Duration,
+}
+
+/// One kind of error.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failed {
+    pub count: u64,
+    /// What the first of them said.
+    pub first: String,
+}
+
+impl Default for Tally {
+    fn default() -> Self {
+        let empty = || Histogram::new_with_bounds(1, LONGEST, 3).expect("these bounds are valid");
+        Self {
+            due: 0,
+            shed: 0,
+            ok: 0,
+            errors: BTreeMap::new(),
+            latency: empty(),
+            service: empty(),
+            lag: empty(),
+            slowest: None,
+            processor: Duration::ZERO,
+        }
+    }
+}
+
+impl Tally {
+    /// Requests that left and of which it is known what became of them.
+    pub fn sent(&self) -> u64 {
+        self.ok + self.failed_sent()
+    }
+
+    fn failed_sent(&self) -> u64 {
+        self.errors.values().map(|failed| failed.count).sum()
+    }
+
+    /// The share of requests that were shed or failed, 0 to 1.
+    pub fn errors_share(&self) -> f64 {
+        let bad = self.shed + self.failed_sent();
+        if bad == 0 { 0.0 } else { count(bad) / count(bad + self.ok) }
+    }
+
+    pub fn add(&mut self, other: &Self) {
+        self.due += other.due;
+        self.shed += other.shed;
+        self.ok += other.ok;
+        for (kind, failed) in &other.errors {
+            let sum = self
+                .errors
+                .entry(kind.clone())
+                .or_insert_with(|| Failed { count: 0, first: failed.first.clone() });
+            sum.count += failed.count;
+        }
+        for (sum, other) in [
+            (&mut self.latency, &other.latency),
+            (&mut self.service, &other.service),
+            (&mut self.lag, &other.lag),
+        ] {
+            sum.add(other).expect("all have the same bounds");
+        }
+        self.slowest = self.slowest.max(other.slowest);
+        self.processor = self.processor.max(other.processor);
+    }
+
+    pub(super) fn due(&mut self, lag: Duration, counts: bool) {
+        if counts {
+            self.due += 1;
+            record(&mut self.lag, lag);
+        }
+    }
+
+    pub(super) fn shed(&mut self, counts: bool) {
+        self.shed += u64::from(counts);
+    }
+
+    pub(super) fn ok(&mut self, latency: Duration, service: Duration) {
+        self.ok += 1;
+        record(&mut self.latency, latency);
+        record(&mut self.service, service);
+    }
+
+    pub(super) fn failed(&mut self, kind: &str, text: impl FnOnce() -> String) {
+        match self.errors.get_mut(kind) {
+            Some(failed) => failed.count += 1,
+            None => {
+                self.errors.insert(kind.to_owned(), Failed { count: 1, first: text() });
+            }
+        }
+    }
+
+    pub(super) fn traced(&mut self, latency: Duration, trace: u128) {
+        self.slowest = self.slowest.max(Some((latency, trace)));
+    }
+}
+
+fn record(histogram: &mut Histogram<u64>, time: Duration) {
+    histogram.saturating_record(u64::try_from(time.as_micros()).unwrap_or(LONGEST));
+}
+
+#[expect(clippy::cast_precision_loss, reason = "fewer requests than 2^52")]
+pub(super) fn count(number: u64) -> f64 {
+    number as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tallies_add_up_and_the_slowest_trace_is_kept() {
+        let ms = Duration::from_millis;
+        let (mut one, mut other) = (Tally::default(), Tally::default());
+        one.due(ms(0), true);
+        one.ok(ms(10), ms(9));
+        one.traced(ms(10), 1);
+        one.shed(true);
+        one.shed(false);
+        other.failed("timeout", || "first".to_owned());
+        other.failed("timeout", || "second".to_owned());
+        other.ok(ms(30), ms(9));
+        other.traced(ms(30), 2);
+        one.add(&other);
+        assert_eq!((one.due, one.ok, one.shed, one.sent()), (1, 2, 1, 4));
+        assert_eq!(one.errors["timeout"], Failed { count: 2, first: "first".to_owned() });
+        assert!((one.errors_share() - 0.6).abs() < 1e-9);
+        assert_eq!(one.slowest, Some((ms(30), 2)));
+        assert_eq!(one.latency.max() / 1_000, 30);
+    }
+}
