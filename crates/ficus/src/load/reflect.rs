@@ -6,11 +6,11 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context as _, anyhow, bail, ensure};
+use anyhow::{Context as _, anyhow, ensure};
 use ficus_load::Target;
 use prost_reflect::{DescriptorPool, DynamicMessage, prost::Message as _};
 use prost_types::{FileDescriptorProto, FileDescriptorSet};
-use tonic::{Streaming, transport::Endpoint};
+use tonic::{Code, Streaming, transport::Endpoint};
 use tonic_reflection::pb::v1::{
     ServerReflectionRequest, ServerReflectionResponse,
     server_reflection_client::ServerReflectionClient, server_reflection_request::MessageRequest,
@@ -83,16 +83,21 @@ async fn answer(
     target: &Target,
     service: &str,
 ) -> anyhow::Result<Vec<FileDescriptorProto>> {
-    let answer = answers.message().await.map_err(|status| unreflected(target, status.message()))?;
+    let unknown = |why: &str| {
+        anyhow!("{} has no {service}: {why}; is it the right address?", target.authority)
+    };
+    // Some servers say it by an answer, some by the call's status.
+    let answer = answers.message().await.map_err(|status| match status.code() {
+        Code::NotFound => unknown(status.message()),
+        _ => unreflected(target, status.message()),
+    })?;
     match answer.and_then(|answer| answer.message_response) {
         Some(MessageResponse::FileDescriptorResponse(files)) => files
             .file_descriptor_proto
             .iter()
             .map(|file| FileDescriptorProto::decode(&file[..]).context("a descriptor is damaged"))
             .collect(),
-        Some(MessageResponse::ErrorResponse(error)) => {
-            bail!("{} has no {service}: {}", target.authority, error.error_message)
-        }
+        Some(MessageResponse::ErrorResponse(error)) => Err(unknown(&error.error_message)),
         _ => Err(unreflected(target, "it gave another answer than was asked for")),
     }
 }
