@@ -35,12 +35,13 @@ pub(super) fn of(report: &TesterReport, tally: &Tally) -> String {
 fn times(report: &TesterReport, tally: &Tally) -> Table {
     let mut table = table::new();
     table.set_header(["ms", "p50", "p90", "p99", "p99.9", "max"]);
-    for (name, of) in [
-        ("latency, from when each was due", report.latency_ms),
-        ("service time, from when each left", report.service_ms),
-        ("the tester's own lag", Milliseconds::of(&tally.lag)),
+    for (name, of, there) in [
+        ("latency, from when each was due", report.latency_ms, report.ok > 0),
+        ("service time, from when each left", report.service_ms, report.ok > 0),
+        ("the tester's own lag", Milliseconds::of(&tally.lag), tally.due > 0),
     ] {
-        let figures = [of.p50, of.p90, of.p99, of.p999, of.max].map(|ms| format!("{ms:.2}"));
+        let figure = |ms: f64| if there { format!("{ms:.2}") } else { "–".to_owned() };
+        let figures = [of.p50, of.p90, of.p99, of.p999, of.max].map(figure);
         table.add_row(std::iter::once(name.to_owned()).chain(figures));
     }
     for column in table.column_iter_mut().skip(1) {

@@ -10,6 +10,9 @@ use http_body_util::Full;
 
 use super::target::{Protocol, Target};
 
+/// Characters that are kept of what an answer says.
+const SAID: usize = 160;
+
 /// What is sent.
 #[derive(Debug, Clone)]
 pub struct Call {
@@ -162,8 +165,11 @@ fn is_one_message(body: &[u8]) -> bool {
     }
 }
 
+/// The beginning of what an answer says, on one line.
 fn said(body: &[u8]) -> String {
-    String::from_utf8_lossy(&body[..body.len().min(200)]).trim().to_owned()
+    let text = String::from_utf8_lossy(&body[..body.len().min(500)]);
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    line.chars().take(SAID).collect()
 }
 
 #[cfg(test)]
@@ -191,6 +197,14 @@ mod tests {
         let not_found = answer(404, &[], Vec::new());
         assert_eq!(kind(&Wanted::Success, &not_found).as_deref(), Some("status 404"));
         assert_eq!(kind(&Wanted::Status(vec![StatusCode::NOT_FOUND]), &not_found), None);
+    }
+
+    #[test]
+    fn what_an_error_says_is_one_short_line() {
+        let page = answer(404, &[], format!("<html>\n  no such\tpage {}", "é".repeat(400)).into());
+        let (_, said) = Wanted::Success.missed_by(&page).expect("an error");
+        assert!(said.starts_with("<html> no such page éé"), "{said}");
+        assert_eq!(said.chars().count(), SAID);
     }
 
     #[test]
