@@ -101,7 +101,7 @@ impl Client {
 }
 
 /// An error with its causes: the outermost alone says too little.
-fn describe(error: &dyn std::error::Error) -> String {
+pub(crate) fn describe(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(inner) = cause {

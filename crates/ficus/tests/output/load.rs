@@ -122,12 +122,12 @@ fn ctrl_c_ends_the_sending_and_the_report_is_told() {
     let mut command =
         ficus(&["load", &target, "--rate", "20", "--for", "10m", "--warm-up", "0s", "--json"]);
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    std::thread::sleep(Duration::from_secs(2));
+    std::thread::sleep(Duration::from_secs(3));
     let interrupted = Command::new("kill").args(["-s", "INT", &child.id().to_string()]).status();
     assert!(interrupted.unwrap().success());
     let output = child.wait_with_output().unwrap();
     let told: Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert!((20..=80).contains(&told["ok"].as_u64().unwrap()), "{told}");
+    assert!((10..=100).contains(&told["ok"].as_u64().unwrap()), "{told}");
     assert!(told["duration_s"].as_f64().unwrap() < 10.0, "{told}");
 }
 

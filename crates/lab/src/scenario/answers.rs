@@ -25,8 +25,13 @@ impl World {
         match step.what {
             What::Write(write) => self.take_write(*write, step.expected, reply),
             What::Repeat(unsettled) => self.take_repeat(*unsettled, reply),
+            What::SignIn { client } => {
+                self.signing_in.remove(&client);
+                if reply.class == Class::Acknowledged {
+                    self.take_token(client, &answer());
+                }
+            }
             _ if reply.class != Class::Acknowledged => {}
-            What::SignIn { client } => self.take_token(client, &answer()),
             What::Inbox { client, marked } => self.take_inbox(client, &marked, &answer()),
             What::Task { version } => self.check_version("task", version, &answer()),
             What::Preferences { version } => self.check_version("preferences", version, &answer()),

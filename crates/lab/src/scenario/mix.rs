@@ -61,6 +61,9 @@ impl Scenario for World {
         match step.what {
             What::Write(write) => self.release(write.holds),
             What::Repeat(unsettled) => self.put_back(*unsettled),
+            What::SignIn { client } => {
+                self.signing_in.remove(&client);
+            }
             _ => {}
         }
     }

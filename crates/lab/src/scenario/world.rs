@@ -27,6 +27,8 @@ pub struct World {
     pub(super) sessions: HashMap<String, usize>,
     /// Clients whose session was not known any more.
     pub(super) signed_out: BTreeSet<usize>,
+    /// Clients who are being signed in again.
+    pub(super) signing_in: BTreeSet<usize>,
     /// In the order in which they are repeated.
     pub(super) unsettled: VecDeque<Unsettled>,
     pub(super) counter: u64,
@@ -90,6 +92,7 @@ impl World {
             signed_in_again: 0,
             sessions,
             signed_out: BTreeSet::new(),
+            signing_in: BTreeSet::new(),
             unsettled: VecDeque::new(),
             counter: 0,
             keyless: false,

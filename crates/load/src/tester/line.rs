@@ -14,6 +14,7 @@ use hyper_util::rt::TokioIo;
 use tokio::{net::TcpStream, sync::Mutex, time::timeout};
 
 use super::{call::Answer, target::Protocol};
+use crate::client::describe;
 
 type Body = Full<Bytes>;
 
@@ -27,14 +28,7 @@ pub(super) struct Broken {
 
 impl Broken {
     fn new(kind: &'static str, error: &dyn Error) -> Self {
-        let mut text = error.to_string();
-        let mut cause = error.source();
-        while let Some(inner) = cause {
-            text.push_str(": ");
-            text.push_str(&inner.to_string());
-            cause = inner.source();
-        }
-        Self { kind, text }
+        Self { kind, text: describe(error) }
     }
 }
 

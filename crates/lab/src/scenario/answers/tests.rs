@@ -173,8 +173,14 @@ fn a_lost_session_is_begun_anew_before_a_write_is_repeated() {
 
     let sign_in = world.unfinished().unwrap();
     assert_eq!(sign_in.request.path, "/v1/sign-in");
+    world.lose_session("lost");
+    assert!(world.signed_out.is_empty(), "one sign-in at a time");
+    world.answered(sign_in.step, &reply(Class::Unknown, &Value::Null));
+    world.lose_session("lost");
+    let sign_in = world.unfinished().unwrap();
+    assert_eq!(sign_in.request.path, "/v1/sign-in");
     world.answered(sign_in.step, &ok(&json!({"token": "new"})));
     let again = world.unfinished().unwrap();
     assert_eq!(again.request.bearer.as_deref(), Some("new"));
-    assert_eq!(world.signed_in_again, 1);
+    assert_eq!(world.signed_in_again, 2);
 }
