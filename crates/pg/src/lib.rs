@@ -15,6 +15,6 @@ mod transaction;
 pub use fence::{FENCED_SQLSTATE, Fenced, fenced};
 pub use metrics::watch;
 pub use migrate::{Migrations, migrate};
-pub use pool::connect;
+pub use pool::{apart, connect};
 pub use snapshot::Snapshot;
 pub use transaction::{Transaction, begin, begin_with};

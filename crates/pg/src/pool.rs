@@ -10,6 +10,13 @@ use sqlx::{
 /// A role that is called as the engine's schema would otherwise find that one first (`"$user"`).
 pub(crate) const SEARCH_PATH: (&str, &str) = ("search_path", "public");
 
+/// A pool of its own to the same server, for work that must go on while requests wait for `pool`: a lease or a claim that
+/// cannot be renewed passes to another, who does the same once more.
+pub fn apart(pool: &PgPool, max: u32) -> PgPool {
+    let options = pool.options().clone().min_connections(0).max_connections(max);
+    options.connect_lazy_with(PgConnectOptions::clone(&pool.connect_options()))
+}
+
 /// Connects lazily: the server need not be there yet, and may go and come back.
 ///
 /// `max` is the number of connections at most. A statement ends after 10 s and a transaction left idle

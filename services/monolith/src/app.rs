@@ -40,6 +40,8 @@ pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!();
 
 /// Connections to the database at most.
 const CONNECTIONS: u32 = 20;
+/// Those besides for claims, renewals and records of mails, and for whom they go to.
+const MAIL_CONNECTIONS: u32 = 6;
 
 /// Mails that all requests together send at a time, inline.
 const INLINE_MAILS: u32 = 32;
@@ -141,17 +143,17 @@ impl Trellis {
 
         let store = notifications::Store::new(pool.clone());
         let outgoing = Outgoing { broker: config.kafka_brokers.is_some() };
+        // A claim that cannot be renewed, because requests wait for connections, is a mail that is sent twice.
+        let apart = ficus_pg::apart(pool, MAIL_CONNECTIONS);
+        let mails = notifications::Store::new(apart.clone());
+        let persons: Arc<dyn auth::Directory> = Arc::new(auth::Local(auth::Store::new(apart)));
         let courier = |connections| {
             let smtp = Smtp::at(&config.smtp_address, connections)?;
-            anyhow::Ok(Courier {
-                directory: Arc::clone(&directory),
-                smtp,
-                store: store.clone(),
-                outgoing,
-            })
+            let (directory, store) = (Arc::clone(&persons), mails.clone());
+            anyhow::Ok(Courier { directory, smtp, store, outgoing })
         };
         let mailer =
-            Mailer { store: store.clone(), owners: owners.clone(), courier: courier(IN_FLIGHT)? };
+            Mailer { store: mails.clone(), owners: owners.clone(), courier: courier(IN_FLIGHT)? };
         let notify: Arc<dyn Notify> = Arc::new(Local {
             mode: notifications::ModeReader::default(),
             owners: owners.clone(),

@@ -80,7 +80,7 @@ pub async fn serve_on(
         Side::Service,
         Arc::new(Incoming::new(pool.clone())),
     );
-    let mailer = Mailer { pool, owners: owners.clone(), directory, smtp };
+    let mailer = Mailer::new(&pool, owners.clone(), directory, smtp);
 
     let mut workers = JoinSet::new();
     workers.spawn(relay.run(shutdown.clone()));

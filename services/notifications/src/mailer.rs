@@ -36,16 +36,25 @@ const RECORDING: Duration = Duration::from_secs(10);
 /// Between two tries to record.
 const BETWEEN_RECORDS: Duration = Duration::from_millis(100);
 
+/// For claims, renewals and records.
+const CONNECTIONS: u32 = 4;
+
 /// Sends mails.
 #[derive(Clone)]
 pub struct Mailer {
-    pub pool: store::Pool,
-    pub owners: Owners,
-    pub directory: Directory,
-    pub smtp: Smtp,
+    pool: store::Pool,
+    owners: Owners,
+    directory: Directory,
+    smtp: Smtp,
 }
 
 impl Mailer {
+    /// It has connections of its own, as `pool` makes them: a claim that cannot be renewed, because requests wait for
+    /// `pool`, is a mail that is sent twice.
+    pub fn new(pool: &store::Pool, owners: Owners, directory: Directory, smtp: Smtp) -> Self {
+        Self { pool: ficus_pg::apart(pool, CONNECTIONS), owners, directory, smtp }
+    }
+
     /// Runs until shutdown is requested and what is in flight has ended.
     pub async fn run(self, shutdown: Shutdown) {
         let places = Arc::new(Semaphore::new(IN_FLIGHT as usize));
@@ -150,19 +159,17 @@ impl Mailer {
 
     async fn try_record(&self, claim: &Claim, outcome: &Result<(), Failed>) -> store::Result<()> {
         let mut tx = ficus_pg::begin(&self.pool, "record a mail").await?;
-        match (outcome, mail::backoff(claim.attempts)) {
-            (Ok(()), _) => {
+        match outcome {
+            Ok(()) => {
                 if let Some(version) = deliveries::sent(&mut tx, claim).await? {
                     outgoing::delivered(&mut tx, claim, version).await?;
                 }
             }
-            (Err(error), Some(wait)) => {
-                deliveries::retry(&mut tx, claim, wait, &error.to_string()).await?;
-            }
-            (Err(error), None) => {
-                if let Some(version) =
-                    deliveries::failed(&mut tx, claim, &error.to_string()).await?
-                {
+            Err(error) => {
+                let (wait, text) = (mail::backoff(claim.attempts, error.ours), error.to_string());
+                if let Some(wait) = wait {
+                    deliveries::retry(&mut tx, claim, wait, &text).await?;
+                } else if let Some(version) = deliveries::failed(&mut tx, claim, &text).await? {
                     outgoing::bounced(&mut tx, claim, version).await?;
                 }
             }

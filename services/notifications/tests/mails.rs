@@ -30,6 +30,10 @@ struct Worker {
 
 impl Worker {
     async fn start(smtp: &str, view: View) -> Self {
+        Self::start_with(smtp, view, directory().await).await
+    }
+
+    async fn start_with(smtp: &str, view: View, directory: String) -> Self {
         let database = service_database().await;
         let pool = database.pool().await;
         sqlx::raw_sql("INSERT INTO templates VALUES ('welcome', 'Welcome {name}', 'Hello {name}')")
@@ -37,12 +41,9 @@ impl Worker {
             .await
             .unwrap();
         let owners = Owners::fixed([("notifications".to_owned(), view)]);
-        let mailer = Mailer {
-            pool: pool.clone(),
-            owners: owners.clone(),
-            directory: Directory::at(&directory().await).unwrap(),
-            smtp: Smtp::at(smtp, IN_FLIGHT).unwrap(),
-        };
+        let directory = Directory::at(&directory).unwrap();
+        let smtp = Smtp::at(smtp, IN_FLIGHT).unwrap();
+        let mailer = Mailer::new(&pool, owners.clone(), directory, smtp);
         let shutdown = Shutdown::new();
         let task = tokio::spawn(mailer.run(shutdown.clone()));
         Self { pool, owners, shutdown, task, _database: database }
@@ -170,6 +171,54 @@ async fn a_claim_lasts_as_long_as_the_mail_server_takes() {
     // Longer than a claim lasts that nobody renews, shorter than the mail server is waited for.
     tokio::time::sleep(Duration::from_millis(4_500)).await;
     assert_eq!(worker.state(mail).await, ("sending".to_owned(), 1, None));
+    worker.end().await;
+}
+
+#[tokio::test]
+async fn mails_are_sent_once_while_requests_have_every_connection() {
+    let mut server = Reluctant::start().await;
+    let worker = Worker::start(&server.address, OURS).await;
+    let requests: Vec<_> = (0..worker.pool.options().get_max_connections())
+        .map(|_| worker.pool.clone())
+        .map(|pool| async move { pool.acquire().await.unwrap() })
+        .collect();
+    let other = sqlx::PgPool::connect_with(worker.pool.connect_options().as_ref().clone());
+    let other = Worker { pool: other.await.unwrap(), ..worker };
+    let mut held = Vec::new();
+    for request in requests {
+        held.push(request.await);
+    }
+    let mail = other.queue(1).await;
+    server.taken.recv().await.unwrap();
+    // Longer than a claim lasts that nobody renews.
+    tokio::time::sleep(Duration::from_millis(4_500)).await;
+    assert_eq!(other.state(mail).await, ("sending".to_owned(), 1, None));
+    server.may_answer.send(()).await.unwrap();
+    other.wait_for(mail, "sent").await;
+    assert!(server.taken.try_recv().is_err(), "it was handed over once");
+    drop(held);
+    other.end().await;
+}
+
+#[tokio::test]
+async fn a_mail_whose_reader_cannot_be_looked_up_for_long_is_not_given_up() {
+    let server = MailServer::start().await;
+    // Nobody listens on the discard port.
+    let away = "http://127.0.0.1:9".to_owned();
+    let worker = Worker::start_with(&server.smtp(), OURS, away).await;
+    let mail = worker.queue(1).await;
+    for attempts in 1..=6 {
+        wait_until("the attempt is to end", PATIENCE, async || {
+            let state = worker.state(mail).await;
+            state.0 == "queued" && state.1 == attempts
+        })
+        .await;
+        sqlx::query("UPDATE deliveries SET next_attempt_at = now() WHERE state = 'queued'")
+            .execute(&worker.pool)
+            .await
+            .unwrap();
+    }
+    assert!(worker.state(mail).await.2.unwrap().contains("the directory is away"));
     worker.end().await;
 }
 

@@ -15,7 +15,7 @@ mod work;
 use std::sync::Arc;
 
 use ficus_process::Shutdown;
-use sqlx::{PgPool, postgres::PgConnectOptions};
+use sqlx::PgPool;
 use tokio::sync::Notify;
 
 use crate::Kafka;
@@ -58,9 +58,8 @@ impl Relay {
         capability: impl Into<String>,
         instance: impl Into<String>,
     ) -> Self {
-        let options = pool.options().clone().min_connections(0).max_connections(CONNECTIONS);
         Self {
-            pool: options.connect_lazy_with(PgConnectOptions::clone(&pool.connect_options())),
+            pool: ficus_pg::apart(pool, CONNECTIONS),
             kafka: kafka.into(),
             capability: capability.into(),
             instance: instance.into(),

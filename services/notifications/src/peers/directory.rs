@@ -35,14 +35,14 @@ impl Directory {
         request.set_timeout(DEADLINE);
         let answer = tokio::time::timeout(DEADLINE, self.0.clone().look_up(request))
             .await
-            .map_err(|_| Failed("the directory is away: deadline".to_owned()))?
+            .map_err(|_| Failed::ours("the directory is away: deadline"))?
             .map_err(|status| {
                 let code = ficus_rpc::Error::from_status(&status).code;
-                Failed(format!("the directory is away: {code}"))
+                Failed::ours(format!("the directory is away: {code}"))
             })?;
         let persons = answer.into_inner().persons;
         let person = persons.into_iter().find(|person| person.user_id == user_id);
-        let person = person.ok_or_else(|| Failed("the person is gone".to_owned()))?;
+        let person = person.ok_or_else(|| Failed::new("the person is gone"))?;
         Ok(Person { name: person.name, email: person.email })
     }
 }

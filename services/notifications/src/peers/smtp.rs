@@ -47,14 +47,14 @@ impl Smtp {
     async fn hand_over(&self, letter: Letter) -> Result<(), Failed> {
         let message = compose(letter)?;
         let sent = tokio::time::timeout(DEADLINE, self.0.send(message)).await;
-        sent.map_err(|_| Failed("the mail server did not answer in time".to_owned()))?
-            .map_err(|error| Failed(format!("the mail server answered: {error}")))?;
+        sent.map_err(|_| Failed::new("the mail server did not answer in time"))?
+            .map_err(|error| Failed::new(format!("the mail server answered: {error}")))?;
         Ok(())
     }
 }
 
 fn compose(letter: Letter) -> Result<Message, Failed> {
-    let failed = |error: String| Failed(format!("failed to compose the mail: {error}"));
+    let failed = |error: String| Failed::new(format!("failed to compose the mail: {error}"));
     let address = letter.to.email.parse().map_err(|error| failed(format!("{error}")))?;
     let message = Message::builder()
         .from(SENDER.parse::<Mailbox>().map_err(|error| failed(error.to_string()))?)

@@ -47,9 +47,9 @@ impl Courier {
         let sent_and_recorded = async {
             let sent = self.send(claim).await;
             failpoint::reach("mailer.sent").await;
-            if let Err(reason) = &sent {
+            if let Err(unsent) = &sent {
                 let Claim { mail_id, attempts, .. } = claim;
-                tracing::info!(mail = mail_id, attempts, "mail not sent: {reason}");
+                tracing::info!(mail = mail_id, attempts, "mail not sent: {}", unsent.reason);
             }
             self.record(claim, &sent).await;
         };
@@ -60,7 +60,7 @@ impl Courier {
     }
 
     /// Records what became of the mail, also where the database is away for a while.
-    async fn record(&self, claim: &Claim, sent: &Result<(), String>) {
+    async fn record(&self, claim: &Claim, sent: &Result<(), Unsent>) {
         let begun = Instant::now();
         while let Err(error) = self.try_record(claim, sent).await {
             let mail = claim.mail_id;
@@ -73,10 +73,10 @@ impl Courier {
         }
     }
 
-    async fn try_record(&self, claim: &Claim, sent: &Result<(), String>) -> store::Result<()> {
+    async fn try_record(&self, claim: &Claim, sent: &Result<(), Unsent>) -> store::Result<()> {
         match sent {
             Ok(()) => self.store.sent(claim, &self.outgoing).await,
-            Err(reason) => self.give_back(claim, reason).await,
+            Err(unsent) => self.give_back(claim, unsent).await,
         }
     }
 
@@ -91,20 +91,29 @@ impl Courier {
     }
 
     /// Queues the mail anew, or gives it up after the last attempt.
-    async fn give_back(&self, claim: &Claim, reason: &str) -> store::Result<()> {
-        match backoff(claim.attempts) {
-            Some(wait) => self.store.retry(claim, wait, reason).await,
-            None => self.store.failed(claim, reason, &self.outgoing).await,
+    async fn give_back(&self, claim: &Claim, unsent: &Unsent) -> store::Result<()> {
+        match backoff(claim.attempts, unsent.ours) {
+            Some(wait) => self.store.retry(claim, wait, &unsent.reason).await,
+            None => self.store.failed(claim, &unsent.reason, &self.outgoing).await,
         }
     }
 
-    /// # Errors
-    /// Why it was not sent, in words for the delivery log.
-    async fn send(&self, claim: &Claim) -> Result<(), String> {
-        let persons = self.directory.look_up(&[claim.user_id]).await;
-        let person =
-            persons.map_err(|error| format!("the directory is away: {}", error.code))?.pop();
-        let person = person.ok_or("the person is gone")?;
-        self.smtp.send(Letter::write(claim, person)).await
+    async fn send(&self, claim: &Claim) -> Result<(), Unsent> {
+        let persons = self.directory.look_up(&[claim.user_id]).await.map_err(|error| Unsent {
+            reason: format!("the directory is away: {}", error.code),
+            ours: true,
+        })?;
+        let theirs = |reason| Unsent { reason, ours: false };
+        let person = persons.into_iter().next_back();
+        let person = person.ok_or_else(|| theirs("the person is gone".to_owned()))?;
+        self.smtp.send(Letter::write(claim, person)).await.map_err(theirs)
     }
+}
+
+/// Why a mail was not sent.
+struct Unsent {
+    /// For the delivery log.
+    reason: String,
+    /// Another part of this system is away, which says nothing of the mail.
+    ours: bool,
 }

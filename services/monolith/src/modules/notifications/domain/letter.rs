@@ -46,10 +46,11 @@ impl Letter {
     }
 }
 
-/// How long to wait after the attempt of this number failed: 1 s, 2 s, 4 s, …; nothing after the last.
-pub fn backoff(attempts: i32) -> Option<Duration> {
-    let doublings = u32::try_from(attempts - 1).unwrap_or(0);
-    (attempts < ATTEMPTS).then(|| Duration::from_secs(1 << doublings))
+/// How long to wait after the attempt of this number failed: 1 s, 2 s, 4 s, 8 s; nothing after the last, unless what
+/// failed is `ours`: then the mail is not to blame, and is tried every 8 s.
+pub fn backoff(attempts: i32, ours: bool) -> Option<Duration> {
+    let doublings = u32::try_from(attempts.min(ATTEMPTS - 1) - 1).unwrap_or(0);
+    (ours || attempts < ATTEMPTS).then(|| Duration::from_secs(1 << doublings))
 }
 
 #[cfg(test)]
@@ -77,7 +78,9 @@ mod tests {
 
     #[test]
     fn waits_double_until_the_last_attempt() {
-        let waits: Vec<_> = (1..=6).map(|n| backoff(n).map(|wait| wait.as_secs())).collect();
+        let waits: Vec<_> = (1..=6).map(|n| backoff(n, false).map(|wait| wait.as_secs())).collect();
         assert_eq!(waits, [Some(1), Some(2), Some(4), Some(8), None, None]);
+        assert_eq!(backoff(1, true), Some(Duration::from_secs(1)));
+        assert_eq!(backoff(60, true), Some(Duration::from_secs(8)), "never given up");
     }
 }
