@@ -1,6 +1,9 @@
 //! Where the requests of one capability wait while its owners refuse writes.
 
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 
 use tokio::sync::{Semaphore, watch};
 
@@ -15,16 +18,32 @@ const PROBE_AFTER: Duration = Duration::from_millis(10);
 pub(crate) struct Gate {
     probes: Semaphore,
     opened: watch::Sender<u64>,
+    shut: AtomicBool,
 }
 
 impl Gate {
     pub(crate) fn new() -> Self {
-        Self { probes: Semaphore::new(PROBES), opened: watch::Sender::new(0) }
+        Self {
+            probes: Semaphore::new(PROBES),
+            opened: watch::Sender::new(0),
+            shut: AtomicBool::new(false),
+        }
     }
 
     /// A request that had been refused was answered: so will the others be.
     pub(crate) fn open(&self) {
+        self.shut.store(false, Ordering::Relaxed);
         self.opened.send_modify(|times| *times += 1);
+    }
+
+    /// A request was refused.
+    pub(crate) fn shut(&self) {
+        self.shut.store(true, Ordering::Relaxed);
+    }
+
+    /// None that was refused has been answered since.
+    pub(crate) fn is_shut(&self) -> bool {
+        self.shut.load(Ordering::Relaxed)
     }
 
     /// Sees every opening from now on.

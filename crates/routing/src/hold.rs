@@ -135,7 +135,7 @@ where
         }
         drop(response);
         let sent = sent.filter(|_| capability.as_ref() == Some(&fenced));
-        hold.until_changed(&fenced, sent).await?;
+        hold.was_refused(&fenced, sent).await?;
     }
 }
 

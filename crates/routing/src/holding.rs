@@ -19,8 +19,10 @@ pub(crate) struct Holding<'a, O> {
     shared: &'a Shared<O>,
     /// Since when and until when it is held, once it is.
     held: Option<Held>,
-    /// Whose fence refused it last, and when that opens for others.
-    refused: Option<(Arc<str>, watch::Receiver<u64>)>,
+    /// Whose fence it waits for, and when that opens for others.
+    waits: Option<(Arc<str>, watch::Receiver<u64>)>,
+    /// That fence has refused it.
+    refused: bool,
 }
 
 struct Held {
@@ -33,7 +35,7 @@ pub(crate) type Chosen<G> = (Choice, Option<View>, Option<G>);
 
 impl<'a, O: Ownership> Holding<'a, O> {
     pub(crate) fn new(shared: &'a Shared<O>) -> Self {
-        Self { shared, held: None, refused: None }
+        Self { shared, held: None, waits: None, refused: false }
     }
 
     /// Who answers now; waits while nobody may.
@@ -46,6 +48,13 @@ impl<'a, O: Ownership> Holding<'a, O> {
         let Some(name) = capability else {
             return Ok((Choice { side: Side::Monolith, epoch: 0 }, None, None));
         };
+        // Once the fence of a switch has refused one write it would refuse this one too, at the price of a
+        // transaction, while the switch needs the processors.
+        let view = self.shared.owners.view(name);
+        let first = self.waits.is_none() && repeatable && !reads(method);
+        if first && view.pending && self.shared.gates[name].is_shut() {
+            self.until_changed(name, Some(view)).await?;
+        }
         if let Some(chosen) = self.may_send(name, method, repeatable) {
             return Ok(chosen);
         }
@@ -79,9 +88,20 @@ impl<'a, O: Ownership> Holding<'a, O> {
         Some((Choice { side: view.owner, epoch: view.epoch }, Some(view), guard))
     }
 
-    /// Waits until another attempt may fare better: the view has changed, another held request was
-    /// answered, or it is this one's turn to try.
-    pub(crate) async fn until_changed(
+    /// The fence of this capability has refused it under the view `sent`, if that is known; waits until another attempt
+    /// may fare better.
+    pub(crate) async fn was_refused(
+        &mut self,
+        name: &Arc<str>,
+        sent: Option<View>,
+    ) -> Result<(), Refusal> {
+        self.refused = true;
+        self.shared.gates[name].shut();
+        self.until_changed(name, sent).await
+    }
+
+    /// Waits until the switch is over, another held request was answered, or it is this one's turn to try.
+    async fn until_changed(
         &mut self,
         name: &Arc<str>,
         mut sent: Option<View>,
@@ -89,8 +109,8 @@ impl<'a, O: Ownership> Holding<'a, O> {
         let until = self.begin(name)?;
         let shared = self.shared;
         let gate = &shared.gates[name];
-        self.refused.take_if(|(before, _)| before != name);
-        let (_, openings) = self.refused.get_or_insert_with(|| (name.clone(), gate.openings()));
+        self.waits.take_if(|(before, _)| before != name);
+        let (_, openings) = self.waits.get_or_insert_with(|| (name.clone(), gate.openings()));
         let turn = gate.turn();
         tokio::pin!(turn);
         loop {
@@ -126,7 +146,7 @@ impl<'a, O: Ownership> Holding<'a, O> {
 
     /// The request has an answer that is not a refusal.
     pub(crate) fn answered(&mut self) {
-        if let Some((name, _)) = &self.refused {
+        if let Some((name, _)) = self.waits.as_ref().filter(|_| self.refused) {
             self.shared.gates[name].open();
         }
         if let Some(held) = &mut self.held {
@@ -135,8 +155,9 @@ impl<'a, O: Ownership> Holding<'a, O> {
     }
 }
 
-/// Whether a refusal under the one view may be gone under the other: the owner changed, or the switch
-/// that was pending is over.
+/// Whether a refusal under the one view is gone under the other: the owner changed or the switch that was pending is
+/// over, and none is pending. While one is, the new owner is not open yet, and all who wait would only be refused again,
+/// at a price that the opening then waits for.
 fn settled(before: View, now: View) -> bool {
-    before.epoch != now.epoch || before.pending && !now.pending
+    (before.epoch != now.epoch || before.pending) && !now.pending
 }

@@ -58,6 +58,49 @@ async fn it_is_repeated_until_the_new_owner_opens_and_all_who_wait_follow_at_onc
 }
 
 #[tokio::test(start_paused = true)]
+async fn once_a_switch_has_refused_one_write_the_others_wait_unsent_while_a_few_try() {
+    let fenced = vec![Say::Fenced; 9];
+    let (owners, upstream) = (Owners::new(PENDING), Upstream::says(fenced));
+    let gateway = gateway(&owners, &upstream, Limits::default());
+    let mut answers = vec![tokio::spawn(gateway.clone().oneshot(write("first")))];
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    answers.extend((0..200).map(|_| tokio::spawn(gateway.clone().oneshot(write("w")))));
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    assert_eq!(upstream.asked().len(), 1, "the others wait");
+    // The owner has changed, but is not open yet.
+    owners.set(View { pending: true, ..AFTER }, true);
+    tokio::time::sleep(Duration::from_millis(19)).await;
+    let tried = upstream.sides();
+    assert!((2..=9).contains(&tried.len()), "{tried:?}");
+    assert!(tried[1..].iter().all(|side| *side == Side::Service), "{tried:?}");
+    // Who tries once it is open opens it for all.
+    for answer in answers {
+        assert_eq!(answer.await.expect("no panic").expect("an answer").status(), StatusCode::OK);
+    }
+    assert_eq!(upstream.asked().len(), 9 + 201, "each had its effect once");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_waits_unsent_goes_once_no_switch_is_pending() {
+    let (owners, upstream) = (Owners::new(PENDING), Upstream::says([Say::Fenced]));
+    let gateway = gateway(&owners, &upstream, Limits::default());
+    let first = tokio::spawn(gateway.clone().oneshot(write("first")));
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    let late = tokio::spawn(gateway.clone().oneshot(write("late")));
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    let began = Instant::now();
+    owners.set(BEFORE, true);
+    for answer in [first, late] {
+        assert_eq!(answer.await.expect("no panic").expect("an answer").status(), StatusCode::OK);
+    }
+    assert_eq!(began.elapsed(), Duration::ZERO, "the view woke both");
+    assert_eq!(upstream.asked().len(), 3);
+    // A fence that nobody opened again keeps nobody when no switch is pending.
+    let again = gateway.oneshot(write("again")).await.expect("an answer");
+    assert_eq!(again.status(), StatusCode::OK);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_read_that_was_fenced_is_repeated_too() {
     let (owners, upstream) = (Owners::new(BEFORE), Upstream::says([Say::Fenced]));
     let answer = gateway(&owners, &upstream, Limits::default()).oneshot(read()).await;
