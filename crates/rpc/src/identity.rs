@@ -7,14 +7,16 @@ mod verifier;
 pub use signer::Signer;
 pub use verifier::{KeysUnavailable, Verifier};
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 /// Who signs.
 const ISSUER: &str = "ficus-gateway";
 /// For whom.
 const AUDIENCE: &str = "ficus-inside";
-/// Seconds that a token lives.
-const LIFETIME: i64 = 60;
+/// How long a token lives.
+const LIFETIME: Duration = Duration::from_mins(1);
 
 /// Somebody whose token was verified.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +38,7 @@ struct Claims {
 mod tests {
     use ficus_process::Clock;
     use jsonwebtoken::jwk::JwkSet;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
     use super::*;
 
@@ -66,6 +69,46 @@ mod tests {
         {
             assert_eq!(verifier.verify(&forged).await.expect("keys are at hand"), None, "{forged}");
         }
+    }
+
+    #[tokio::test]
+    async fn keys_are_of_everybody_who_signs_and_one_who_is_away_is_no_reason_to_refuse() {
+        let signers = [0, 1].map(|_| Signer::generate(Clock::system()));
+        let [one, other] = signers.each_ref().map(|signer| signer.sign("42").expect("a token"));
+        let (first, second) = (serving(&signers[0]).await, serving(&signers[1]).await);
+        let both = Verifier::fetching(vec![first.clone(), second]);
+        for token in [&one, &other] {
+            let caller = both.verify(token).await.expect("keys are at hand");
+            assert_eq!(caller, Some(Caller { user_id: 42 }));
+        }
+
+        // Nobody listens on the discard port.
+        let away = "http://127.0.0.1:9/".parse().expect("a URL");
+        let verifier = Verifier::fetching(vec![away, first]);
+        let caller = verifier.verify(&one).await.expect("its key is at hand");
+        assert_eq!(caller, Some(Caller { user_id: 42 }));
+        for _ in 0..2 {
+            // It may be of the one who is away.
+            assert!(verifier.verify(&other).await.is_err());
+        }
+    }
+
+    /// Where the signer's keys are served.
+    async fn serving(signer: &Signer) -> http::Uri {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let keys = signer.jwks();
+        tokio::spawn(async move {
+            loop {
+                let (mut stream, _) = listener.accept().await.expect("a connection");
+                let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", keys.len());
+                let answer = [head.as_bytes(), &keys].concat();
+                let mut asked = [0; 1_024];
+                let _ = stream.read(&mut asked).await;
+                let _ = stream.write_all(&answer).await;
+            }
+        });
+        format!("http://{address}/").parse().expect("a URL")
     }
 
     fn keys(signer: &Signer) -> JwkSet {

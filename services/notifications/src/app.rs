@@ -58,7 +58,8 @@ pub async fn serve_on(
 ) -> anyhow::Result<()> {
     let pool = ficus_pg::connect(config.database()?, "notifications", CONNECTIONS)?;
     ficus_pg::watch(&pool, "notifications");
-    let keys = config.gateway_keys.parse().context("--gateway-keys must be a URL")?;
+    let keys: Result<Vec<_>, _> = config.gateway_keys.iter().map(|url| url.parse()).collect();
+    let keys = keys.context("--gateway-keys must be URLs")?;
     let server = Server::new(pool.clone(), Verifier::fetching(keys));
     let smtp = Smtp::at(&config.smtp_address, IN_FLIGHT)?;
     let directory = Directory::at(&config.directory).context("--directory must be a URL")?;

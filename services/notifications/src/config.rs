@@ -36,14 +36,15 @@ pub struct Config {
     #[arg(long, global = true, default_value = "http://127.0.0.1:8202")]
     pub directory: String,
 
-    /// The keys that the gateway signs callers' identities with.
+    /// The keys that callers' identities are signed with: a URL for each gateway, comma between them.
     #[arg(
         long,
         global = true,
+        value_delimiter = ',',
         default_value = "http://127.0.0.1:8200/.well-known/jwks.json",
         value_name = "URL"
     )]
-    pub gateway_keys: String,
+    pub gateway_keys: Vec<String>,
 
     /// Names this process among its kind: the consumer's static membership, the picker, the relay.
     #[arg(long, global = true, default_value = "notifications-0")]

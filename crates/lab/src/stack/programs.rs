@@ -145,7 +145,13 @@ impl Program {
                 vec!["--listen", "127.0.0.1:8242", "--name", "controller-2"]
             }
             "gateway" => vec!["--listen", "127.0.0.1:8200"],
-            "notifications" => vec!["--listen", "127.0.0.1:8231"],
+            // The second key is a load tester's, which asks the service without a gateway.
+            "notifications" => vec![
+                "--listen",
+                "127.0.0.1:8231",
+                "--gateway-keys",
+                "http://127.0.0.1:8200/.well-known/jwks.json,http://127.0.0.1:8209/keys",
+            ],
             _ => Vec::new(),
         };
         (self.name.trim_end_matches("-1").trim_end_matches("-2"), arguments)

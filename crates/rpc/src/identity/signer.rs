@@ -1,6 +1,6 @@
 //! The signing half, held by the gateway.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -41,14 +41,24 @@ impl Signer {
 
     /// A token for this subject, valid for 60 s.
     pub fn sign(&self, subject: &str) -> Result<String, jsonwebtoken::errors::Error> {
+        self.sign_for(subject, LIFETIME)
+    }
+
+    /// A token for this subject that is valid for so long, in whole seconds.
+    pub fn sign_for(
+        &self,
+        subject: &str,
+        lifetime: Duration,
+    ) -> Result<String, jsonwebtoken::errors::Error> {
         let now = self.clock.now().timestamp();
+        let lifetime = i64::try_from(lifetime.as_secs()).unwrap_or_default();
         let claims = Claims {
             iss: ISSUER.to_owned(),
             aud: AUDIENCE.to_owned(),
             sub: subject.to_owned(),
             iat: now,
             nbf: now,
-            exp: now + LIFETIME,
+            exp: now.saturating_add(lifetime),
         };
         let header = Header { kid: Some(self.kid.to_string()), ..Header::new(Algorithm::EdDSA) };
         jsonwebtoken::encode(&header, &claims, &self.key)

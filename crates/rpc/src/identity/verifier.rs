@@ -7,6 +7,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use futures::future::join_all;
 use http_body_util::{BodyExt, Empty};
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, jwk::JwkSet};
@@ -23,29 +24,35 @@ const PATIENCE: Duration = Duration::from_secs(2);
 pub struct Verifier(Arc<Inner>);
 
 struct Inner {
-    url: Option<http::Uri>,
+    urls: Vec<http::Uri>,
     keys: RwLock<HashMap<String, DecodingKey>>,
-    fetched: tokio::sync::Mutex<Option<Instant>>,
+    fetched: tokio::sync::Mutex<Option<Fetched>>,
     validation: Validation,
 }
 
+/// When keys were fetched last, and whose could not be.
+struct Fetched {
+    at: Instant,
+    missing: Result<(), KeysUnavailable>,
+}
+
 /// The keys could not be fetched, so nobody knows whether the token is good.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 #[error("failed to fetch the signing keys: {0}")]
 pub struct KeysUnavailable(String);
 
 impl Verifier {
-    /// Fetches keys from this URL, a JWK set over plain HTTP.
-    pub fn fetching(url: http::Uri) -> Self {
-        Self::new(Some(url), HashMap::new())
+    /// Fetches keys from these URLs, a JWK set over plain HTTP each: one for everybody who signs.
+    pub fn fetching(urls: Vec<http::Uri>) -> Self {
+        Self::new(urls, HashMap::new())
     }
 
     /// Knows these keys and no others.
     pub fn with_keys(set: &JwkSet) -> Self {
-        Self::new(None, usable(set))
+        Self::new(Vec::new(), usable(set))
     }
 
-    fn new(url: Option<http::Uri>, keys: HashMap<String, DecodingKey>) -> Self {
+    fn new(urls: Vec<http::Uri>, keys: HashMap<String, DecodingKey>) -> Self {
         let mut validation = Validation::new(Algorithm::EdDSA);
         validation.algorithms = vec![Algorithm::EdDSA];
         validation.set_required_spec_claims(&["exp", "nbf", "aud", "iss", "sub"]);
@@ -54,7 +61,7 @@ impl Verifier {
         validation.validate_nbf = true;
         validation.leeway = 5;
         Self(Arc::new(Inner {
-            url,
+            urls,
             keys: RwLock::new(keys),
             fetched: tokio::sync::Mutex::new(None),
             validation,
@@ -67,8 +74,11 @@ impl Verifier {
         let Some(kid) = header.and_then(|header| header.kid) else { return Ok(None) };
         let mut key = self.key(&kid);
         if key.is_none() {
-            self.fetch().await?;
+            let fetched = self.fetch().await;
             key = self.key(&kid);
+            if key.is_none() {
+                fetched?;
+            }
         }
         let Some(key) = key else { return Ok(None) };
         let claims = jsonwebtoken::decode::<Claims>(token, &key, &self.0.validation).ok();
@@ -79,21 +89,41 @@ impl Verifier {
         self.0.keys.read().ok()?.get(kid).cloned()
     }
 
+    /// Who signs may be away while others do: what was known of them stays, and of a key that is not found then it is
+    /// not known whether it is theirs.
     async fn fetch(&self) -> Result<(), KeysUnavailable> {
-        let Some(url) = self.0.url.clone() else { return Ok(()) };
-        let mut fetched = self.0.fetched.lock().await;
-        if fetched.is_some_and(|at| at.elapsed() < REFETCH) {
+        if self.0.urls.is_empty() {
             return Ok(());
         }
-        let set = tokio::time::timeout(PATIENCE, get(url))
-            .await
-            .map_err(|_| KeysUnavailable(format!("no answer within {PATIENCE:?}")))??;
-        if let Ok(mut keys) = self.0.keys.write() {
-            *keys = usable(&set);
+        let mut fetched = self.0.fetched.lock().await;
+        if let Some(last) = fetched.as_ref().filter(|last| last.at.elapsed() < REFETCH) {
+            return last.missing.clone();
         }
-        *fetched = Some(Instant::now());
-        Ok(())
+        let answers = join_all(self.0.urls.iter().cloned().map(asked)).await;
+        let mut missing = Ok(());
+        let mut all = HashMap::new();
+        for answer in answers {
+            match answer {
+                Ok(set) => all.extend(usable(&set)),
+                Err(error) => missing = Err(error),
+            }
+        }
+        let found = !all.is_empty();
+        if let Ok(mut keys) = self.0.keys.write() {
+            if missing.is_ok() {
+                keys.clear();
+            }
+            keys.extend(all);
+        }
+        // Where nobody answered, the next one asks again.
+        *fetched = found.then(|| Fetched { at: Instant::now(), missing: missing.clone() });
+        missing
     }
+}
+
+async fn asked(url: http::Uri) -> Result<JwkSet, KeysUnavailable> {
+    let answer = tokio::time::timeout(PATIENCE, get(url)).await;
+    answer.unwrap_or_else(|_| Err(KeysUnavailable(format!("no answer within {PATIENCE:?}"))))
 }
 
 async fn get(url: http::Uri) -> Result<JwkSet, KeysUnavailable> {

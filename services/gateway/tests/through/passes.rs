@@ -72,7 +72,8 @@ async fn a_service_learns_key_trace_deadline_and_who_calls() {
 
     let token = stand.service.metadata("authorization").unwrap();
     let keys = format!("http://{}/.well-known/jwks.json", stand.address).parse().unwrap();
-    let caller = Verifier::fetching(keys).verify(token.strip_prefix("Bearer ").unwrap()).await;
+    let caller =
+        Verifier::fetching(vec![keys]).verify(token.strip_prefix("Bearer ").unwrap()).await;
     assert_eq!(caller.unwrap(), Some(Caller { user_id: 42 }));
 }
 
