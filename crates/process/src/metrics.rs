@@ -1,4 +1,5 @@
-//! What Prometheus reads: everything that was recorded with OpenTelemetry's global meter.
+//! What Prometheus reads: everything that was recorded with OpenTelemetry's global meter, and what the system knows of
+//! the process.
 
 use std::{net::SocketAddr, sync::LazyLock};
 
@@ -10,7 +11,15 @@ use tokio::net::TcpListener;
 
 use crate::Shutdown;
 
-static REGISTRY: LazyLock<Registry> = LazyLock::new(Registry::new);
+static REGISTRY: LazyLock<Registry> = LazyLock::new(|| {
+    let registry = Registry::new();
+    #[cfg(target_os = "linux")]
+    {
+        let process = prometheus::process_collector::ProcessCollector::for_self();
+        registry.register(Box::new(process)).expect("nothing else has these names");
+    }
+    registry
+});
 
 /// Upper bounds in seconds for histograms of durations: 0.5 ms to 10 s, three to a decade.
 pub const SECONDS: [f64; 14] =
