@@ -9,6 +9,7 @@ mod copy;
 mod figure;
 mod hop;
 mod idle;
+mod load;
 mod nginx;
 mod processor;
 mod raw;

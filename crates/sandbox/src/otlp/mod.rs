@@ -28,7 +28,7 @@ pub use store::Spans;
 /// What batch exporters send at once stays far below.
 const MAX_EXPORT: usize = 16 * 1024 * 1024;
 
-/// Takes exports for ever.
+/// Takes exports for ever, and tells of its health and of what it takes.
 pub async fn serve(
     listener: TcpListener,
     spans: Arc<Spans>,
@@ -38,5 +38,16 @@ pub async fn serve(
         .max_decoding_message_size(MAX_EXPORT);
     // Answers are small and one connection carries one process: they leave at once.
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-    Server::builder().add_service(service).serve_with_incoming(incoming).await
+    let (health, health_service) = tonic_health::server::health_reporter();
+    health.set_serving::<TraceServiceServer<receive::Receiver>>().await;
+    let reflection = tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        .build_v1()
+        .expect("the descriptors of health are whole");
+    Server::builder()
+        .add_service(service)
+        .add_service(health_service)
+        .add_service(reflection)
+        .serve_with_incoming(incoming)
+        .await
 }
