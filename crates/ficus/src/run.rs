@@ -20,7 +20,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         }
         Command::Dlq(command) => dlq::run(command, cli.json).await,
         Command::Trace(command) => traces::run(command, cli.json).await,
-        Command::Load(command) => load::run(*command, cli.json).await,
+        Command::Load(command) => load::run(*command, &cli.config, cli.json).await,
     }
 }
 

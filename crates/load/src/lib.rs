@@ -7,6 +7,7 @@
 
 mod client;
 mod ledger;
+pub mod page;
 mod report;
 mod request;
 mod run;
@@ -20,8 +21,9 @@ pub use request::{Class, Reply, Request};
 pub use run::{Load, Options};
 pub use scenario::{Planned, Scenario};
 pub use tester::{
-    Arrivals, Call, Failed, Milliseconds, Plan, Protocol, Shape, Slo, Spacing, Tally, Target,
-    Tester, TesterReport, Unmet, Void, Wanted,
+    Arrivals, Body, Call, CallReport, Comparison, Failed, Figure, Judged, Milliseconds, Offer,
+    Plan, Protocol, Schedule, Second, Series, Shape, Slo, Spacing, Tally, Target, Tester,
+    TesterReport, Unmet, Void, Wanted,
 };
 
 #[cfg(doctest)]

@@ -9,7 +9,8 @@ use std::{
 use axum::{Router, http::StatusCode as Status, routing::get};
 use bytes::Bytes;
 use ficus_load::{
-    Call, Client, Plan, Request, Shape, Slo, Spacing, Tally, Target, Tester, TesterReport, Wanted,
+    Body, Call, Client, Offer, Plan, Request, Schedule, Shape, Slo, Spacing, Tally, Target, Tester,
+    TesterReport, Wanted,
 };
 use http::{HeaderMap, Method};
 use tokio::{
@@ -57,12 +58,22 @@ fn bimodal(at: Duration) -> Duration {
 
 fn plan(target: &str, rate: &str, length: Duration) -> Plan {
     let target: Target = target.parse().unwrap();
-    let call = Call::http(&target, Method::GET, HeaderMap::new(), Bytes::new(), Wanted::Success);
+    let headers = Arc::new(Call::http_headers(&target, HeaderMap::new()));
+    let body = Body::Fixed(Bytes::new());
+    let call = Call::http(&target, Method::GET, headers, body, Wanted::Success);
+    let offer = Offer {
+        name: "call".to_owned(),
+        weight: 1.0,
+        address: target.address(),
+        calls: vec![call],
+    };
     Plan {
-        target,
-        call,
-        shape: rate.parse::<Shape>().unwrap(),
-        spacing: Spacing::Poisson,
+        name: target.to_string(),
+        offers: vec![offer],
+        schedule: Schedule::Rate {
+            shape: rate.parse::<Shape>().unwrap(),
+            spacing: Spacing::Poisson,
+        },
         length,
         warm_up: Duration::ZERO,
         seed: 7,
@@ -71,13 +82,14 @@ fn plan(target: &str, rate: &str, length: Duration) -> Plan {
         in_flight: 1_000,
         timeout: Duration::from_secs(5),
         traced: 0.1,
+        traces: 1,
     }
 }
 
 async fn run(plan: &Plan) -> (Tally, TesterReport) {
     let tester = Tester::start(plan).unwrap();
     let begun = Instant::now();
-    let tally = tokio::task::spawn_blocking(move || tester.finish()).await.unwrap();
+    let (tally, _) = tokio::task::spawn_blocking(move || tester.finish()).await.unwrap();
     let report = TesterReport::new(plan, &tally, begun.elapsed());
     (tally, report)
 }
@@ -197,7 +209,7 @@ async fn a_warm_up_is_not_counted_and_a_stopped_run_tells_what_it_has() {
     tokio::time::sleep(Duration::from_secs(2)).await;
     tester.stop();
     let elapsed = tester.elapsed();
-    let tally = tokio::task::spawn_blocking(move || tester.finish()).await.unwrap();
+    let (tally, _) = tokio::task::spawn_blocking(move || tester.finish()).await.unwrap();
     let report = TesterReport::new(&plan, &tally, elapsed);
     let served = delays.lock().unwrap().len();
     assert!(report.sent > 100 && served > 300, "{} of {served}", report.sent);

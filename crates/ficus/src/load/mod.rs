@@ -1,27 +1,52 @@
-//! `ficus load`: open-loop load on one target.
+//! `ficus load`: open-loop load on one target, or by a scenario.
 //!
-//! [`plan`] reads the flags, [`reflect`] asks a gRPC target what it takes, [`watch`] shows what happens, [`table`]
-//! what happened.
+//! ```text
+//! flags ─► scenario (a file, or the one call that flags say) ─► users (set up) ─► plan ─► tester ─► report
+//! ```
+//!
+//! [`plan`] puts it together of [`scenario`], [`users`], [`template`] and [`filled`]; [`reflect`] and
+//! [`openapi`] ask a target what it takes, [`recorded`] reads when requests came, [`inside`] says who asks; [`watch`] shows what happens, [`metrics`] reads what programs say of
+//! themselves, [`capacity`] tries one rate after the other; [`table`] and [`page`] show what happened, [`reports`]
+//! compares and adds up what was written.
 
+mod capacity;
+mod filled;
+mod inside;
+mod metrics;
+mod openapi;
+mod page;
 mod plan;
+mod recorded;
 mod reflect;
+mod reports;
+mod scenario;
 mod table;
+mod template;
+mod users;
 mod watch;
 
-use std::process::ExitCode;
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Instant,
+};
 
 use anyhow::Context as _;
 use chrono::SecondsFormat;
-use ficus_load::{Plan, Tally, Tester, TesterReport};
+use ficus_load::{Plan, Series, Slo, Tally, Tester, TesterReport};
 use ficus_process::Clock;
 use serde::Serialize;
 use tokio::task::spawn_blocking;
 
-use crate::{cli::LoadCommand, exit, out};
+use crate::{
+    cli::{LoadCommand, LoadVerb},
+    exit, out,
+};
+use plan::Made;
 
 /// What every report begins with, and what this one adds.
 #[derive(Serialize)]
-struct Told {
+struct Told<R> {
     schema: u32,
     /// The clone's, the stack's broker and its server: none of them is known here.
     commit: Option<&'static str>,
@@ -30,18 +55,67 @@ struct Told {
     broker: Option<&'static str>,
     postgres: Option<&'static str>,
     #[serde(flatten)]
-    report: TesterReport,
+    report: R,
 }
 
-pub(crate) async fn run(command: LoadCommand, json: bool) -> anyhow::Result<ExitCode> {
-    let plan = plan::make(&command).await?;
+/// A run that is over.
+struct Ran {
+    tally: Tally,
+    series: Series,
+    report: TesterReport,
+    charts: Vec<metrics::Chart>,
+    /// Ctrl-C ended it.
+    stopped: bool,
+}
+
+/// `config` is where `ficus.toml` is; scenarios are found beside it.
+pub(crate) async fn run(
+    command: LoadCommand,
+    config: &Path,
+    json: bool,
+) -> anyhow::Result<ExitCode> {
+    let folder = config.parent().map(Path::to_path_buf).unwrap_or_default();
+    let folder = if folder.as_os_str().is_empty() { PathBuf::from(".") } else { folder };
+    match &command.verb {
+        Some(LoadVerb::List) => return reports::list(&folder, json),
+        Some(LoadVerb::Compare { a, b, noise }) => return reports::compare(a, b, *noise, json),
+        Some(LoadVerb::Merge { reports, out }) => {
+            return reports::merge(reports, out.as_deref(), json);
+        }
+        None => {}
+    }
+    let aim = command.target.as_ref().context("no target; `ficus load list` shows scenarios")?;
     let started_at = Clock::system().now().to_rfc3339_opts(SecondsFormat::Millis, true);
-    let tester = Tester::start(&plan).context("failed to start threads")?;
-    let watched = watch::until_over(&tester, &plan).await?;
-    let tally =
-        if watched.abandoned { tester.look() } else { spawn_blocking(|| tester.finish()).await? };
-    let report = TesterReport::new(&plan, &tally, watched.sent_for);
-    let told = Told {
+    let made = plan::make(&command, aim, &folder).await?;
+    if command.find_capacity {
+        return capacity::find(&command, &made, started_at, json).await;
+    }
+    let ran = once(&made.plan, &made).await?;
+    let troubles = troubles(made.slo.as_ref(), &ran);
+    if let Some(file) = &command.report {
+        let page = page::Page::new(&made.plan, &ran, &troubles, &started_at, &[]);
+        write(file, &page.html()?)?;
+    }
+    let value = serde_json::to_value(told(&made.plan, started_at, &ran.report))?;
+    if let Some(file) = &command.out {
+        write(file, &format!("{value}\n"))?;
+    }
+    if json {
+        out::say_json(&value)?;
+    } else {
+        out::say(table::of(&ran.report, &ran.tally))?;
+    }
+    for trouble in &troubles {
+        out::warn(trouble);
+    }
+    if let (Some(file), false) = (&command.report, json) {
+        out::warn(format_args!("a page with charts is in {}", file.display()));
+    }
+    Ok(exit::of(troubles.is_empty()))
+}
+
+fn told<R>(plan: &Plan, started_at: String, report: R) -> Told<R> {
+    Told {
         schema: 1,
         commit: None,
         seed: plan.seed,
@@ -49,34 +123,41 @@ pub(crate) async fn run(command: LoadCommand, json: bool) -> anyhow::Result<Exit
         broker: None,
         postgres: None,
         report,
-    };
-    let value = serde_json::to_value(&told)?;
-    if let Some(file) = &command.out {
-        std::fs::write(file, format!("{value}\n"))
-            .with_context(|| format!("failed to write {}", file.display()))?;
     }
-    if json {
-        out::say_json(&value)?;
-    } else {
-        out::say(table::of(&told.report, &tally))?;
-    }
-    Ok(exit::of(verdict(&command, &plan, &told.report, &tally)))
 }
 
-/// Whether the run says something of its target, and what it says is good enough; if not, why.
-fn verdict(command: &LoadCommand, plan: &Plan, report: &TesterReport, tally: &Tally) -> bool {
-    if let Some(why) = &report.why_void {
-        out::warn(format_args!("void: {}", why.0));
+/// Runs a plan from its beginning to its end, before the eyes of whoever waits.
+async fn once(plan: &Plan, made: &Made) -> anyhow::Result<Ran> {
+    let watching = metrics::Watching::start(&made.metrics, Instant::now());
+    let tester = Tester::start(plan).context("failed to start threads")?;
+    let watched = watch::until_over(&tester, plan).await?;
+    let (tally, series) = if watched.abandoned {
+        (tester.look(), tester.series())
+    } else {
+        spawn_blocking(|| tester.finish()).await?
+    };
+    let report = TesterReport::new(plan, &tally, watched.sent_for);
+    Ok(Ran { tally, series, report, charts: watching.charts(), stopped: watched.stopped })
+}
+
+/// Why the run says nothing of its target, or what it says is not good enough; nothing if all is well.
+fn troubles(slo: Option<&Slo>, ran: &Ran) -> Vec<String> {
+    let mut troubles = Vec::new();
+    if let Some(why) = &ran.report.why_void {
+        troubles.push(format!("void: {}", why.0));
     }
-    if tally.ok == 0 && tally.due > 0 {
-        let first = tally.errors.iter().next();
+    if ran.tally.ok == 0 && ran.tally.due > 0 {
+        let first = ran.tally.errors.iter().next();
         let said =
             first.map_or_else(String::new, |(kind, failed)| format!(": {kind} {}", failed.first));
-        out::warn(format_args!("no request to {} was answered as wanted{said}", plan.target));
+        let target = &ran.report.target;
+        troubles.push(format!("no request to {target} was answered as wanted{said}"));
     }
-    let unmet = command.slo.as_ref().map_or_else(Vec::new, |slo| slo.unmet(tally));
-    for goal in &unmet {
-        out::warn(format_args!("not met: {goal}"));
-    }
-    !report.void && unmet.is_empty() && tally.ok > 0
+    let unmet = slo.map_or_else(Vec::new, |slo| slo.unmet(&ran.tally));
+    troubles.extend(unmet.iter().map(|goal| format!("not met: {goal}")));
+    troubles
+}
+
+fn write(file: &Path, text: &str) -> anyhow::Result<()> {
+    std::fs::write(file, text).with_context(|| format!("failed to write {}", file.display()))
 }

@@ -19,13 +19,33 @@ use tonic_reflection::pb::v1::{
 
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// The call's request, read from JSON and encoded. Fails if the target has no such method, if it streams, or if the
-/// JSON is no such message.
-pub(super) async fn message(target: &Target, json: &[u8]) -> anyhow::Result<Vec<u8>> {
-    let (service, method) = target.method().context("a gRPC target has a method")?;
-    let asked = tokio::time::timeout(PATIENCE, pool(target, service)).await;
-    let pool =
-        asked.map_err(|_| anyhow!("{target} did not tell what it takes within {PATIENCE:?}"))??;
+/// What targets told of themselves; each is asked once for a service.
+#[derive(Debug, Default)]
+pub(super) struct Reflection(BTreeMap<(String, String), DescriptorPool>);
+
+impl Reflection {
+    /// The call's request, read from JSON and encoded. Fails if the target has no such method, if it streams, or if
+    /// the JSON is no such message.
+    pub async fn message(&mut self, target: &Target, json: &[u8]) -> anyhow::Result<Vec<u8>> {
+        let (service, method) = target.method().context("a gRPC target has a method")?;
+        let key = (target.address(), service.to_owned());
+        if !self.0.contains_key(&key) {
+            let asked = tokio::time::timeout(PATIENCE, pool(target, service)).await;
+            let pool = asked
+                .map_err(|_| anyhow!("{target} did not tell what it takes within {PATIENCE:?}"))?;
+            self.0.insert(key.clone(), pool?);
+        }
+        encoded(&self.0[&key], target, service, method, json)
+    }
+}
+
+fn encoded(
+    pool: &DescriptorPool,
+    target: &Target,
+    service: &str,
+    method: &str,
+    json: &[u8],
+) -> anyhow::Result<Vec<u8>> {
     let described = pool
         .get_service_by_name(service)
         .with_context(|| format!("{target}: what it tells of {service} has no such service"))?;
@@ -40,7 +60,7 @@ pub(super) async fn message(target: &Target, json: &[u8]) -> anyhow::Result<Vec<
     let mut reader = serde_json::Deserializer::from_slice(json);
     let message = DynamicMessage::deserialize(found.input(), &mut reader)
         .and_then(|message| reader.end().map(|()| message))
-        .with_context(|| format!("--body is no {} in JSON", found.input().full_name()))?;
+        .with_context(|| format!("the body is no {} in JSON", found.input().full_name()))?;
     Ok(message.encode_to_vec())
 }
 

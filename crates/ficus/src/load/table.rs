@@ -3,22 +3,16 @@
 use std::fmt::Write as _;
 
 use comfy_table::{CellAlignment, Table};
-use ficus_load::{Milliseconds, Tally, TesterReport};
+use ficus_load::{CallReport, Milliseconds, Tally, TesterReport};
 
 use crate::table;
 
 pub(super) fn of(report: &TesterReport, tally: &Tally) -> String {
-    let mut text = format!(
-        "{}\n{:.1} of {:.1} requests/s over {:.1} s: {} sent, {} answered as wanted, {} shed\n{}",
-        report.target,
-        report.achieved_rate,
-        report.target_rate,
-        report.duration_s,
-        report.sent,
-        report.ok,
-        report.shed,
-        times(report, tally),
-    );
+    let lag = (tally.due > 0).then(|| Milliseconds::of(&tally.lag));
+    let mut text = format!("{}\n{}", head(report), times(report, lag));
+    if !report.calls.is_empty() {
+        let _ = write!(text, "\n{}", calls(&report.calls));
+    }
     if !tally.errors.is_empty() {
         let _ = write!(text, "\n{}", errors(tally));
     }
@@ -32,22 +26,72 @@ pub(super) fn of(report: &TesterReport, tally: &Tally) -> String {
     text
 }
 
-fn times(report: &TesterReport, tally: &Tally) -> Table {
+/// A report that was read: of it less is known.
+pub(super) fn of_report(report: &TesterReport) -> String {
+    let mut text = format!("{}\n{}", head(report), times(report, None));
+    if !report.calls.is_empty() {
+        let _ = write!(text, "\n{}", calls(&report.calls));
+    }
+    if !report.errors.is_empty() {
+        let mut table = table::new();
+        table.set_header(["error", "requests"]);
+        for (kind, count) in &report.errors {
+            table.add_row([kind.clone(), count.to_string()]);
+        }
+        let _ = write!(text, "\n{table}");
+    }
+    text
+}
+
+fn head(report: &TesterReport) -> String {
+    format!(
+        "{}\n{:.1} of {:.1} requests/s over {:.1} s: {} sent, {} answered as wanted, {} shed",
+        report.target,
+        report.achieved_rate,
+        report.target_rate,
+        report.duration_s,
+        report.sent,
+        report.ok,
+        report.shed,
+    )
+}
+
+fn times(report: &TesterReport, lag: Option<Milliseconds>) -> Table {
     let mut table = table::new();
     table.set_header(["ms", "p50", "p90", "p99", "p99.9", "max"]);
-    for (name, of, there) in [
-        ("latency, from when each was due", report.latency_ms, report.ok > 0),
-        ("service time, from when each left", report.service_ms, report.ok > 0),
-        ("the tester's own lag", Milliseconds::of(&tally.lag), tally.due > 0),
+    let answered = |of| (report.ok > 0).then_some(of);
+    for (name, of) in [
+        ("latency, from when each was due", answered(report.latency_ms)),
+        ("service time, from when each left", answered(report.service_ms)),
+        ("the tester's own lag", lag),
     ] {
-        let figure = |ms: f64| if there { format!("{ms:.2}") } else { "–".to_owned() };
-        let figures = [of.p50, of.p90, of.p99, of.p999, of.max].map(figure);
-        table.add_row(std::iter::once(name.to_owned()).chain(figures));
+        table.add_row(std::iter::once(name.to_owned()).chain(figures(of)));
     }
-    for column in table.column_iter_mut().skip(1) {
+    right(&mut table, 1);
+    table
+}
+
+fn calls(calls: &[CallReport]) -> Table {
+    let mut table = table::new();
+    table.set_header(["call", "due", "ok", "errors", "p50 ms", "p90", "p99", "p99.9", "max"]);
+    for call in calls {
+        let counts = [call.due, call.ok, call.errors].map(|count| count.to_string());
+        let times = figures((call.ok > 0).then_some(call.latency_ms));
+        table.add_row(std::iter::once(call.name.clone()).chain(counts).chain(times));
+    }
+    right(&mut table, 1);
+    table
+}
+
+fn figures(of: Option<Milliseconds>) -> [String; 5] {
+    let Some(of) = of else { return [(); 5].map(|()| "–".to_owned()) };
+    [of.p50, of.p90, of.p99, of.p999, of.max].map(|ms| format!("{ms:.2}"))
+}
+
+fn right(table: &mut Table, from: usize) {
+    for column in table.column_iter_mut().skip(from) {
         column.set_cell_alignment(CellAlignment::Right);
     }
-    table
 }
 
 fn errors(tally: &Tally) -> Table {

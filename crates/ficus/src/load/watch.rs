@@ -14,6 +14,8 @@ const STYLE: &str = "{bar:20} {pos}/{len} s  {msg}";
 pub(super) struct Watched {
     /// How long requests were sent.
     pub sent_for: Duration,
+    /// Somebody ended it.
+    pub stopped: bool,
     /// What is still in flight is not waited for.
     pub abandoned: bool,
 }
@@ -23,8 +25,7 @@ pub(super) struct Watched {
 pub(super) async fn until_over(tester: &Tester, plan: &Plan) -> anyhow::Result<Watched> {
     let bar =
         ProgressBar::new(plan.length.as_secs()).with_style(ProgressStyle::with_template(STYLE)?);
-    let mut watched = Watched { sent_for: plan.length, abandoned: false };
-    let mut stopped = false;
+    let mut watched = Watched { sent_for: plan.length, stopped: false, abandoned: false };
     let mut before = (Duration::ZERO, Tally::default());
     while !tester.is_over() && !watched.abandoned {
         tokio::select! {
@@ -36,9 +37,9 @@ pub(super) async fn until_over(tester: &Tester, plan: &Plan) -> anyhow::Result<W
             }
             pressed = tokio::signal::ctrl_c() => {
                 pressed?;
-                watched.abandoned = stopped;
-                if !stopped {
-                    stopped = true;
+                watched.abandoned = watched.stopped;
+                if !watched.stopped {
+                    watched.stopped = true;
                     watched.sent_for = tester.elapsed().min(plan.length);
                     tester.stop();
                     out::warn("stopped: what is in flight is waited for; Ctrl-C once more ends at once");

@@ -87,7 +87,7 @@ fn what_a_grpc_target_does_not_have_is_told_in_one_line() {
         (
             "grpc.health.v1.Health/Check",
             &["--body", "{\"servise\":\"\"}"],
-            "--body is no grpc.health.v1.",
+            "the body is no grpc.health.v1.",
         ),
         ("grpc.health.v1.Health/Check", &["--expect", "200"], "are for http:// targets"),
     ] {

@@ -3,5 +3,6 @@
 
 mod errors;
 mod load;
+mod scenario;
 mod store;
 mod trace;

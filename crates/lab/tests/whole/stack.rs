@@ -45,6 +45,8 @@ struct Places {
     gateway: SocketAddr,
     controller: SocketAddr,
     notifications: SocketAddr,
+    /// A load tester's, who asks a service without a gateway.
+    keys: SocketAddr,
     metrics: [SocketAddr; PROGRAMS.len()],
 }
 
@@ -143,19 +145,27 @@ impl Stack {
         format!("http://{}", self.places.controller)
     }
 
-    /// host:port of the service's gRPC.
-    pub fn notifications(&self) -> String {
-        self.places.notifications.to_string()
-    }
-
-    /// host:port of the monolith's gRPC.
-    pub fn internal(&self) -> String {
-        self.places.internal.to_string()
-    }
-
     /// Where a program serves its metrics.
     pub fn metrics(&self, name: &str) -> String {
         format!("http://{}", self.places.metrics_of(name))
+    }
+
+    /// A text with the addresses of the local stack, with this one's instead.
+    pub fn in_place(&self, text: &str) -> String {
+        let places = &self.places;
+        let local = [
+            (8200, places.gateway),
+            (8201, places.monolith),
+            (8202, places.internal),
+            (8203, places.metrics_of("monolith")),
+            (8204, places.metrics_of("gateway")),
+            (8209, places.keys),
+            (8231, places.notifications),
+            (8232, places.metrics_of("notifications")),
+        ];
+        local.iter().fold(text.to_owned(), |text, (port, place)| {
+            text.replace(&format!("127.0.0.1:{port}"), &place.to_string())
+        })
     }
 
     pub fn sandbox(&self) -> String {
@@ -209,7 +219,7 @@ impl Drop for Stack {
 impl Places {
     fn free() -> Self {
         let at = |port| SocketAddr::from(([127, 0, 0, 1], port));
-        let ports = ports::free::<13>().unwrap().map(at);
+        let ports = ports::free::<14>().unwrap().map(at);
         let [
             smtp,
             otlp,
@@ -219,6 +229,7 @@ impl Places {
             gateway,
             controller,
             notifications,
+            keys,
             metrics @ ..,
         ] = ports;
         Self {
@@ -230,6 +241,7 @@ impl Places {
             gateway,
             controller,
             notifications,
+            keys,
             metrics,
         }
     }
@@ -266,7 +278,10 @@ impl Places {
             "notifications" => vec![
                 listen,
                 format!("--directory=http://{}", self.internal),
-                format!("--gateway-keys=http://{}/.well-known/jwks.json", self.gateway),
+                format!(
+                    "--gateway-keys=http://{}/.well-known/jwks.json,http://{}/keys",
+                    self.gateway, self.keys
+                ),
             ],
             _ => vec![listen],
         }

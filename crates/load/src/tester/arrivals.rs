@@ -1,6 +1,6 @@
-//! When requests are due: a rate over time, and how arrivals lie in it.
+//! When requests are due: a rate over time and how arrivals lie in it, or what was recorded.
 
-use std::{str::FromStr, time::Duration};
+use std::{str::FromStr, sync::Arc, time::Duration};
 
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
 
@@ -8,6 +8,31 @@ use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
 #[derive(Debug, Clone, PartialEq)]
 pub struct Shape {
     points: Vec<(f64, f64)>,
+}
+
+/// When requests are due.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Schedule {
+    Rate {
+        shape: Shape,
+        spacing: Spacing,
+    },
+    /// Since the run begins, in order.
+    Recorded(Arc<[Duration]>),
+}
+
+impl Schedule {
+    /// Everything that is due in a run of this length.
+    pub(super) fn arrivals(
+        &self,
+        length: Duration,
+        seed: u64,
+    ) -> Box<dyn Iterator<Item = Duration> + '_> {
+        match self {
+            Self::Rate { shape, spacing } => Box::new(Arrivals::new(shape, length, *spacing, seed)),
+            Self::Recorded(all) => Box::new(all.iter().copied().take_while(move |at| *at < length)),
+        }
+    }
 }
 
 /// How arrivals lie in a rate.
@@ -218,6 +243,13 @@ mod tests {
             (gaps.iter().map(|gap| (gap - mean).powi(2)).sum::<f64>() / count(gaps.len())).sqrt();
         assert!((mean - 0.001).abs() < 0.000_05, "{mean}");
         assert!((deviation - 0.001).abs() < 0.000_05, "{deviation}");
+    }
+
+    #[test]
+    fn what_was_recorded_is_due_as_it_was_within_the_run() {
+        let all: Vec<_> = [0, 5, 5, 9_999, 10_000].map(Duration::from_millis).into();
+        let recorded = Schedule::Recorded(all.clone().into());
+        assert_eq!(recorded.arrivals(RUN, 1).collect::<Vec<_>>(), all[..4]);
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! One request, encoded before the run, and what its answer must be.
 
-use bytes::Bytes;
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri, Version,
     header::{CONTENT_TYPE, HOST, TE},
@@ -19,9 +21,21 @@ pub struct Call {
     pub method: Method,
     pub uri: Uri,
     pub version: Version,
-    pub headers: HeaderMap,
-    pub body: Bytes,
+    /// Those that calls of many users have in common.
+    pub headers: Arc<HeaderMap>,
+    /// Those that are this call's alone.
+    pub own: Box<[(HeaderName, HeaderValue)]>,
+    pub body: Body,
     pub wanted: Wanted,
+}
+
+/// What a request carries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Body {
+    /// The same each time
+    Fixed(Bytes),
+    /// With a number between each two of these that no other request of the run has.
+    Numbered(Arc<[Bytes]>),
 }
 
 /// What makes an answer a right one.
@@ -44,25 +58,35 @@ pub(super) struct Answer {
 }
 
 impl Call {
-    /// An HTTP request with these headers besides `Host`.
+    /// An HTTP request with headers as of [`Call::http_headers`].
     pub fn http(
         target: &Target,
         method: Method,
-        mut headers: HeaderMap,
-        body: Bytes,
+        headers: Arc<HeaderMap>,
+        body: Body,
         wanted: Wanted,
     ) -> Self {
+        let uri = target.path.clone().into();
+        Self { method, uri, version: Version::HTTP_11, headers, own: Box::default(), body, wanted }
+    }
+
+    /// These and `Host`.
+    pub fn http_headers(target: &Target, mut headers: HeaderMap) -> HeaderMap {
         if let Ok(host) = HeaderValue::from_str(target.authority.as_str()) {
             headers.entry(HOST).or_insert(host);
         }
-        let uri = target.path.clone().into();
-        Self { method, uri, version: Version::HTTP_11, headers, body, wanted }
+        headers
     }
 
-    /// A unary gRPC call with this message, encoded.
-    pub fn grpc(target: &Target, mut headers: HeaderMap, message: &[u8]) -> Self {
+    /// These and what gRPC asks for.
+    pub fn grpc_headers(mut headers: HeaderMap) -> HeaderMap {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
         headers.insert(TE, HeaderValue::from_static("trailers"));
+        headers
+    }
+
+    /// A unary gRPC call with this message, encoded, and headers as of [`Call::grpc_headers`].
+    pub fn grpc(target: &Target, headers: Arc<HeaderMap>, message: &[u8]) -> Self {
         let mut parts = http::uri::Parts::default();
         parts.scheme = Some(Scheme::HTTP);
         parts.authority = Some(target.authority.clone());
@@ -72,24 +96,65 @@ impl Call {
             uri: Uri::from_parts(parts).unwrap_or_default(),
             version: Version::HTTP_2,
             headers,
-            body: framed(message),
+            own: Box::default(),
+            body: Body::Fixed(framed(message)),
             wanted: Wanted::GrpcOk,
         }
     }
 
-    /// With one more header, if there is one.
-    pub(super) fn message(&self, more: Option<(HeaderName, HeaderValue)>) -> Request<Full<Bytes>> {
-        let mut message = Request::new(Full::new(self.body.clone()));
+    /// With one more header, if there is one; the number is for bodies that have a place for it.
+    pub(super) fn message(
+        &self,
+        number: u64,
+        more: Option<(HeaderName, HeaderValue)>,
+    ) -> Request<Full<Bytes>> {
+        let mut message = Request::new(Full::new(self.body.numbered(number)));
         message.method_mut().clone_from(&self.method);
         message.uri_mut().clone_from(&self.uri);
         *message.version_mut() = self.version;
-        message.headers_mut().clone_from(&self.headers);
-        message.headers_mut().extend(more);
+        let headers = message.headers_mut();
+        headers.clone_from(&self.headers);
+        headers.extend(self.own.iter().cloned());
+        headers.extend(more);
         message
     }
 
     pub(super) fn protocol(&self) -> Protocol {
         if self.wanted == Wanted::GrpcOk { Protocol::Grpc } else { Protocol::Http }
+    }
+}
+
+impl Body {
+    /// Has a number wherever the text has this mark.
+    pub fn new(text: Bytes, mark: &str) -> Self {
+        let mut parts = Vec::new();
+        let mut rest = text.clone();
+        while let Some(at) = rest.windows(mark.len()).position(|part| part == mark.as_bytes()) {
+            parts.push(rest.split_to(at));
+            let _ = rest.split_to(mark.len());
+        }
+        if parts.is_empty() {
+            return Self::Fixed(text);
+        }
+        parts.push(rest);
+        Self::Numbered(parts.into())
+    }
+
+    fn numbered(&self, number: u64) -> Bytes {
+        match self {
+            Self::Fixed(body) => body.clone(),
+            Self::Numbered(parts) => {
+                let number = number.to_string();
+                let mut body = BytesMut::new();
+                for (place, part) in parts.iter().enumerate() {
+                    if place > 0 {
+                        body.extend_from_slice(number.as_bytes());
+                    }
+                    body.extend_from_slice(part);
+                }
+                body.freeze()
+            }
+        }
     }
 }
 
@@ -190,6 +255,14 @@ mod tests {
 
     fn kind(wanted: &Wanted, answer: &Answer) -> Option<String> {
         wanted.missed_by(answer).map(|(kind, _)| kind)
+    }
+
+    #[test]
+    fn a_body_has_another_number_each_time() {
+        let body = Body::new(Bytes::from_static(b"a-#-#"), "#");
+        assert_eq!(body.numbered(12), "a-12-12");
+        let fixed = Body::new(Bytes::from_static(b"abc"), "#");
+        assert_eq!(fixed, Body::Fixed(Bytes::from_static(b"abc")));
     }
 
     #[test]

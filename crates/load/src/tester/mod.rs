@@ -1,8 +1,8 @@
-//! Load on one target, by as many threads as asked for, none of which waits for another.
+//! Load on one target or on a mix of calls, by as many threads as asked for, none of which waits for another.
 //!
 //! ```text
-//! arrivals ─► worker (one a thread) ─► lines (connections) ─► call's check ─► tally ─┐
-//!     └─────► worker …                                                       tally ─┴─► report
+//! arrivals ─► worker (one a thread) ─► mix draws a call ─► lines (connections) ─► its check ─► tally ─┐
+//!     └─────► worker …                                                                         tally ─┴─► report
 //! ```
 //!
 //! Every worker makes the whole schedule by itself and takes its share of it, so nothing passes between threads for a
@@ -10,8 +10,11 @@
 
 mod arrivals;
 mod call;
+mod compare;
 mod line;
+mod mix;
 mod report;
+mod series;
 mod slo;
 mod tally;
 mod target;
@@ -30,9 +33,12 @@ use std::{
 
 use tokio_util::sync::CancellationToken;
 
-pub use arrivals::{Arrivals, Shape, Spacing};
-pub use call::{Call, Wanted};
-pub use report::{Milliseconds, Report as TesterReport, Void};
+pub use arrivals::{Arrivals, Schedule, Shape, Spacing};
+pub use call::{Body, Call, Wanted};
+pub use compare::{Comparison, Figure, Judged};
+pub use mix::Offer;
+pub use report::{CallReport, Milliseconds, Report as TesterReport, Void};
+pub use series::{Second, Series};
 pub use slo::{Slo, Unmet};
 pub use tally::{Failed, Tally};
 pub use target::{Protocol, Target};
@@ -42,10 +48,11 @@ use worker::Worker;
 /// What is sent, and how.
 #[derive(Debug, Clone)]
 pub struct Plan {
-    pub target: Target,
-    pub call: Call,
-    pub shape: Shape,
-    pub spacing: Spacing,
+    /// What reports call the target.
+    pub name: String,
+    /// What is sent; one of these at least.
+    pub offers: Vec<Offer>,
+    pub schedule: Schedule,
     /// All of it, the warm-up included.
     pub length: Duration,
     /// What is due in it is sent but not counted.
@@ -62,6 +69,8 @@ pub struct Plan {
     pub timeout: Duration,
     /// The share of requests that carry a sampled `traceparent`, 0 to 1.
     pub traced: f64,
+    /// Trace ids are made of it; another one in each run, or two runs have traces in common.
+    pub traces: u64,
 }
 
 /// A run that is under way. Dropped, it sends nothing more.
@@ -77,6 +86,7 @@ pub struct Tester {
 #[derive(Debug, Default)]
 struct Shared {
     tally: Mutex<Tally>,
+    series: Mutex<Series>,
     in_flight: AtomicU32,
 }
 
@@ -132,18 +142,28 @@ impl Tester {
         sum
     }
 
+    /// The same by the second.
+    pub fn series(&self) -> Series {
+        let mut sum = Series::default();
+        for shared in &self.shared {
+            let of_one = shared.series.lock().unwrap_or_else(PoisonError::into_inner);
+            sum.take(&mut of_one.clone());
+        }
+        sum
+    }
+
     /// Nothing more is sent; what is in flight is waited for.
     pub fn stop(&self) {
         self.stop.cancel();
     }
 
-    /// Waits until it is over; what was counted.
-    pub fn finish(mut self) -> Tally {
+    /// Waits until it is over; what was counted, and when.
+    pub fn finish(mut self) -> (Tally, Series) {
         for worker in std::mem::take(&mut self.workers) {
             // One that panicked has shown what it had counted.
             let _ = worker.join();
         }
-        self.look()
+        (self.look(), self.series())
     }
 }
 

@@ -104,18 +104,18 @@ mod tests {
     fn goals_that_are_not_reached_are_told_with_what_was() {
         let mut tally = Tally::default();
         for milliseconds in 1..=100 {
-            tally.ok(Duration::from_millis(milliseconds), Duration::ZERO);
+            tally.ok(0, Duration::from_millis(milliseconds), Duration::ZERO);
         }
         assert_eq!(unmet("p50<51ms, p99<0.2s, max<101ms, errors<0.1%", &tally), [""; 0]);
         assert_eq!(unmet("p99.9<20ms", &tally).len(), 1);
-        tally.shed(true);
+        tally.shed(0);
         assert_eq!(unmet("errors<0.5%,p50<1s", &tally), ["errors<0.5%: 0.990%"]);
     }
 
     #[test]
     fn errors_alone_reach_no_latency() {
         let mut tally = Tally::default();
-        tally.failed("status 500", String::new);
+        tally.failed(0, "status 500", String::new);
         assert_eq!(unmet("p99<10s", &tally).len(), 1);
     }
 

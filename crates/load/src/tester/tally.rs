@@ -4,8 +4,8 @@ use std::{collections::BTreeMap, time::Duration};
 
 use hdrhistogram::Histogram;
 
-/// An hour is beyond any time-out.
-const LONGEST: u64 = 3_600_000_000;
+/// Microseconds; an hour is beyond any time-out.
+pub(super) const LONGEST: u64 = 3_600_000_000;
 
 /// Counts of a worker, or of several. Times are in microseconds, to three significant digits.
 #[derive(Debug, Clone)]
@@ -28,6 +28,26 @@ pub struct Tally {
     pub slowest: Option<(Duration, u128)>,
     /// What the tester's busiest thread took of the processor.
     pub processor: Duration,
+    /// The same by the plan's offers, in their order.
+    pub offers: Vec<Count>,
+}
+
+/// What became of one kind of call.
+#[derive(Debug, Clone)]
+pub struct Count {
+    pub due: u64,
+    pub ok: u64,
+    /// Failed or shed.
+    pub bad: u64,
+    /// As [`Tally::latency`], to two significant digits.
+    pub latency: Histogram<u64>,
+}
+
+impl Default for Count {
+    fn default() -> Self {
+        let latency = Histogram::new_with_bounds(1, LONGEST, 2).expect("these bounds are valid");
+        Self { due: 0, ok: 0, bad: 0, latency }
+    }
 }
 
 /// One kind of error.
@@ -51,6 +71,7 @@ impl Default for Tally {
             lag: empty(),
             slowest: None,
             processor: Duration::ZERO,
+            offers: Vec::new(),
         }
     }
 }
@@ -91,26 +112,44 @@ impl Tally {
         }
         self.slowest = self.slowest.max(other.slowest);
         self.processor = self.processor.max(other.processor);
-    }
-
-    pub(super) fn due(&mut self, lag: Duration, counts: bool) {
-        if counts {
-            self.due += 1;
-            record(&mut self.lag, lag);
+        for (place, of_other) in other.offers.iter().enumerate() {
+            let sum = self.offer(place);
+            sum.due += of_other.due;
+            sum.ok += of_other.ok;
+            sum.bad += of_other.bad;
+            sum.latency.add(&of_other.latency).expect("all have the same bounds");
         }
     }
 
-    pub(super) fn shed(&mut self, counts: bool) {
-        self.shed += u64::from(counts);
+    fn offer(&mut self, place: usize) -> &mut Count {
+        if self.offers.len() <= place {
+            self.offers.resize_with(place + 1, Count::default);
+        }
+        &mut self.offers[place]
     }
 
-    pub(super) fn ok(&mut self, latency: Duration, service: Duration) {
+    pub(super) fn due(&mut self, offer: usize, lag: Duration) {
+        self.due += 1;
+        self.offer(offer).due += 1;
+        record(&mut self.lag, lag);
+    }
+
+    pub(super) fn shed(&mut self, offer: usize) {
+        self.shed += 1;
+        self.offer(offer).bad += 1;
+    }
+
+    pub(super) fn ok(&mut self, offer: usize, latency: Duration, service: Duration) {
         self.ok += 1;
         record(&mut self.latency, latency);
         record(&mut self.service, service);
+        let of_offer = self.offer(offer);
+        of_offer.ok += 1;
+        record(&mut of_offer.latency, latency);
     }
 
-    pub(super) fn failed(&mut self, kind: &str, text: impl FnOnce() -> String) {
+    pub(super) fn failed(&mut self, offer: usize, kind: &str, text: impl FnOnce() -> String) {
+        self.offer(offer).bad += 1;
         match self.errors.get_mut(kind) {
             Some(failed) => failed.count += 1,
             None => {
@@ -141,14 +180,13 @@ mod tests {
     fn tallies_add_up_and_the_slowest_trace_is_kept() {
         let ms = Duration::from_millis;
         let (mut one, mut other) = (Tally::default(), Tally::default());
-        one.due(ms(0), true);
-        one.ok(ms(10), ms(9));
+        one.due(0, ms(0));
+        one.ok(0, ms(10), ms(9));
         one.traced(ms(10), 1);
-        one.shed(true);
-        one.shed(false);
-        other.failed("timeout", || "first".to_owned());
-        other.failed("timeout", || "second".to_owned());
-        other.ok(ms(30), ms(9));
+        one.shed(0);
+        other.failed(1, "timeout", || "first".to_owned());
+        other.failed(1, "timeout", || "second".to_owned());
+        other.ok(0, ms(30), ms(9));
         other.traced(ms(30), 2);
         one.add(&other);
         assert_eq!((one.due, one.ok, one.shed, one.sent()), (1, 2, 1, 4));
@@ -156,5 +194,7 @@ mod tests {
         assert!((one.errors_share() - 0.6).abs() < 1e-9);
         assert_eq!(one.slowest, Some((ms(30), 2)));
         assert_eq!(one.latency.max() / 1_000, 30);
+        let offers: Vec<_> = one.offers.iter().map(|of| (of.due, of.ok, of.bad)).collect();
+        assert_eq!(offers, [(1, 2, 1), (0, 0, 2)]);
     }
 }

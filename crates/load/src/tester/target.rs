@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr};
 use http::uri::{Authority, PathAndQuery};
 
 /// What is spoken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Protocol {
     /// HTTP/1.1
     Http,

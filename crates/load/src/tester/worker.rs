@@ -2,6 +2,7 @@
 
 use std::{
     cell::RefCell,
+    collections::BTreeMap,
     io,
     rc::Rc,
     sync::{Arc, PoisonError, atomic::Ordering},
@@ -13,7 +14,16 @@ use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
 use tokio::{runtime::Runtime, task::LocalSet};
 use tokio_util::sync::CancellationToken;
 
-use super::{Plan, Shared, arrivals::Arrivals, line::Lines, tally::Tally, timer::Timer};
+use super::{
+    Plan, Shared,
+    call::Call,
+    line::Lines,
+    mix::{Mix, Offer},
+    series::Series,
+    tally::Tally,
+    target::Protocol,
+    timer::Timer,
+};
 
 /// How often what was counted is shown.
 const SHOWN: Duration = Duration::from_millis(250);
@@ -29,15 +39,23 @@ pub(super) struct Worker {
 /// What the requests of a worker share.
 struct Within {
     plan: Arc<Plan>,
-    lines: Lines,
+    /// As the plan's offers, which may share them.
+    lines: Vec<Rc<Lines>>,
     tally: RefCell<Tally>,
+    /// What has not been shown yet.
+    recent: RefCell<Series>,
     shared: Arc<Shared>,
 }
 
-/// When a request was due and when it left.
-struct Times {
+/// A request: which call, when it was due and when it left.
+struct Sent {
+    offer: usize,
+    call: usize,
+    number: u64,
+    /// Since the run began.
+    at: Duration,
     due: Instant,
-    sent: Instant,
+    left: Instant,
     counts: bool,
 }
 
@@ -45,12 +63,9 @@ impl Worker {
     pub fn run(self, runtime: &Runtime) {
         let within = Rc::new(Within {
             plan: self.plan.clone(),
-            lines: Lines::new(
-                self.plan.target.address(),
-                self.plan.call.protocol(),
-                self.plan.connections,
-            ),
+            lines: lines(&self.plan),
             tally: RefCell::default(),
+            recent: RefCell::default(),
             shared: self.shared.clone(),
         });
         let local = LocalSet::new();
@@ -64,7 +79,7 @@ impl Worker {
             sent
         });
         if let Err(error) = sent {
-            within.tally.borrow_mut().failed("timer", || error.to_string());
+            within.tally.borrow_mut().failed(0, "timer", || error.to_string());
         }
         within.tally.borrow_mut().processor = processor();
         within.show();
@@ -75,25 +90,29 @@ impl Worker {
         let timer = Timer::new()?;
         let mine = plan.in_flight.div_ceil(plan.threads.max(1));
         let mut random = StdRng::seed_from_u64(plan.seed ^ u64::from(self.number + 1));
-        let arrivals = Arrivals::new(&plan.shape, plan.length, plan.spacing, plan.seed);
+        let mut traces = StdRng::seed_from_u64(plan.traces ^ u64::from(self.number + 1));
+        let arrivals = plan.schedule.arrivals(plan.length, plan.seed);
+        let mix = Mix::new(plan);
         let others = plan.threads.max(1) as usize;
-        for due in arrivals.skip(self.number as usize).step_by(others) {
-            let counts = due >= plan.warm_up;
-            let due = self.begun + due;
+        for (number, at) in (0..).zip(arrivals).skip(self.number as usize).step_by(others) {
+            let counts = at >= plan.warm_up;
+            let due = self.begun + at;
             tokio::select! {
                 biased;
                 () = self.stop.cancelled() => return Ok(()),
                 slept = timer.until(due) => slept?,
             }
-            let sent = Instant::now();
-            within.tally.borrow_mut().due(sent.saturating_duration_since(due), counts);
+            let left = Instant::now();
+            let (offer, call) = mix.draw(&mut random);
+            let sent = Sent { offer, call, number, at, due, left, counts };
+            within.due(&sent);
             if within.shared.in_flight.load(Ordering::Relaxed) >= mine {
-                within.tally.borrow_mut().shed(counts);
+                within.shed(&sent);
                 continue;
             }
             within.shared.in_flight.fetch_add(1, Ordering::Relaxed);
-            let trace = random.random_bool(plan.traced).then(|| Trace::new(&mut random));
-            tokio::task::spawn_local(within.clone().exchange(Times { due, sent, counts }, trace));
+            let trace = random.random_bool(plan.traced).then(|| Trace::new(&mut traces));
+            tokio::task::spawn_local(within.clone().exchange(sent, trace));
             // Answers that have come are taken before the next one leaves.
             tokio::task::yield_now().await;
         }
@@ -102,33 +121,69 @@ impl Worker {
 }
 
 impl Within {
-    async fn exchange(self: Rc<Self>, times: Times, trace: Option<Trace>) {
+    fn due(&self, sent: &Sent) {
+        self.recent.borrow_mut().at(sent.at).due += 1;
+        if sent.counts {
+            let lag = sent.left.saturating_duration_since(sent.due);
+            self.tally.borrow_mut().due(sent.offer, lag);
+        }
+    }
+
+    fn shed(&self, sent: &Sent) {
+        self.recent.borrow_mut().at(sent.at).shed += 1;
+        if sent.counts {
+            self.tally.borrow_mut().shed(sent.offer);
+        }
+    }
+
+    async fn exchange(self: Rc<Self>, sent: Sent, trace: Option<Trace>) {
         let header = trace.as_ref().map(Trace::header);
-        let answer = self.lines.send(self.plan.call.message(header), self.plan.timeout).await;
+        let call = &self.plan.offers[sent.offer].calls[sent.call];
+        let message = call.message(sent.number, header);
+        let answer = self.lines[sent.offer].send(message, self.plan.timeout).await;
         let ended = Instant::now();
         self.shared.in_flight.fetch_sub(1, Ordering::Relaxed);
-        if !times.counts {
+        let missed = match answer {
+            Ok(answer) => call.wanted.missed_by(&answer),
+            Err(broken) => Some((broken.kind.to_owned(), broken.text)),
+        };
+        let latency = ended.saturating_duration_since(sent.due);
+        let mut recent = self.recent.borrow_mut();
+        match missed {
+            None => recent.at(sent.at).answered(latency),
+            Some(_) => recent.at(sent.at).failed += 1,
+        }
+        if !sent.counts {
             return;
         }
         let mut tally = self.tally.borrow_mut();
-        let missed = match answer {
-            Ok(answer) => self.plan.call.wanted.missed_by(&answer),
-            Err(broken) => Some((broken.kind.to_owned(), broken.text)),
-        };
-        let latency = ended.saturating_duration_since(times.due);
         if let Some(trace) = trace {
             tally.traced(latency, trace.id);
         }
         match missed {
-            None => tally.ok(latency, ended.saturating_duration_since(times.sent)),
-            Some((kind, text)) => tally.failed(&kind, || text),
+            None => tally.ok(sent.offer, latency, ended.saturating_duration_since(sent.left)),
+            Some((kind, text)) => tally.failed(sent.offer, &kind, || text),
         }
     }
 
     fn show(&self) {
         let mut shown = self.shared.tally.lock().unwrap_or_else(PoisonError::into_inner);
         shown.clone_from(&self.tally.borrow());
+        drop(shown);
+        let mut series = self.shared.series.lock().unwrap_or_else(PoisonError::into_inner);
+        series.take(&mut self.recent.borrow_mut());
     }
+}
+
+/// Connections for each offer; those to one address by one protocol are the same.
+fn lines(plan: &Plan) -> Vec<Rc<Lines>> {
+    let mut known = BTreeMap::new();
+    let of = |offer: &Offer| {
+        let protocol = offer.calls.first().map_or(Protocol::Http, Call::protocol);
+        let open = || Rc::new(Lines::new(offer.address.clone(), protocol, plan.connections));
+        known.entry((offer.address.clone(), protocol)).or_insert_with(open).clone()
+    };
+    plan.offers.iter().map(of).collect()
 }
 
 async fn show_on(within: Rc<Within>) {

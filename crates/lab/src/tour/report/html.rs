@@ -2,6 +2,7 @@
 
 use anyhow::{Context as _, Result};
 use askama::Template;
+use ficus_load::page;
 
 use super::TourReport;
 use super::step::StepReport;
@@ -14,7 +15,6 @@ struct Page<'a> {
     json: String,
     style: &'static str,
     script: &'static str,
-    /// uPlot 1.6.32, as published in the npm registry; its licence lies beside it.
     uplot_style: &'static str,
     uplot_script: &'static str,
     uplot_licence: &'static str,
@@ -33,11 +33,11 @@ impl TourReport {
         let page = Page {
             report: self,
             json: serde_json::to_string(self)?.replace('<', "\\u003c"),
-            style: include_str!("../../../templates/report.css"),
+            style: page::STYLE,
             script: include_str!("../../../templates/report.js"),
-            uplot_style: include_str!("../../../templates/uplot/uPlot.min.css"),
-            uplot_script: include_str!("../../../templates/uplot/uPlot.iife.min.js"),
-            uplot_licence: include_str!("../../../templates/uplot/LICENSE"),
+            uplot_style: page::UPLOT_STYLE,
+            uplot_script: page::UPLOT_SCRIPT,
+            uplot_licence: page::UPLOT_LICENCE,
         };
         page.render().context("failed to render the report")
     }

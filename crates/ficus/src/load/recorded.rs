@@ -1,0 +1,60 @@
+//! When requests once came.
+
+use std::{fs, path::Path, time::Duration};
+
+use anyhow::{Context as _, ensure};
+use chrono::{DateTime, Utc};
+
+/// Since the first of them, in order. A line is a request: seconds, or a time as RFC 3339 has it, and after a space
+/// whatever a log has more. Fails with the line that is neither.
+pub(super) fn read(path: &Path) -> anyhow::Result<Vec<Duration>> {
+    let text =
+        fs::read_to_string(path).with_context(|| format!("failed to read {}", path.display()))?;
+    parse(&text).with_context(|| format!("{} is no record of requests", path.display()))
+}
+
+fn parse(text: &str) -> anyhow::Result<Vec<Duration>> {
+    let mut seconds = Vec::new();
+    for (number, line) in (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty()) {
+        let first = line.split_whitespace().next().unwrap_or_default();
+        let at = first.parse().ok().filter(|at: &f64| at.is_finite()).or_else(|| time(first));
+        seconds.push(at.with_context(|| {
+            format!("line {number} begins with \"{first}\", neither seconds nor a time")
+        })?);
+    }
+    ensure!(!seconds.is_empty(), "it has no line");
+    seconds.sort_by(f64::total_cmp);
+    let from = seconds[0];
+    Ok(seconds.into_iter().map(|at| Duration::from_secs_f64(at - from)).collect())
+}
+
+/// Seconds since 1970.
+fn time(text: &str) -> Option<f64> {
+    let time: DateTime<Utc> = text.trim_matches(['[', ']', '"']).parse().ok()?;
+    #[expect(clippy::cast_precision_loss, reason = "a double holds today's microseconds")]
+    let micros = time.timestamp_micros() as f64;
+    Some(micros / 1e6)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn milliseconds(text: &str) -> Vec<u128> {
+        parse(text).expect("a record").iter().map(Duration::as_millis).collect()
+    }
+
+    #[test]
+    fn a_record_is_seconds_or_times_in_any_order() {
+        assert_eq!(milliseconds("10.5 GET /\n10\n\n12"), [0, 500, 2_000]);
+        let log = "2026-11-28T10:00:01.250Z GET /\n[2026-11-28T11:00:00+01:00] GET /\n";
+        assert_eq!(milliseconds(log), [0, 1_250]);
+    }
+
+    #[test]
+    fn what_is_none_is_told_with_its_line() {
+        let error = format!("{:#}", parse("1\nsoon\n").expect_err("no time"));
+        assert_eq!(error, "line 2 begins with \"soon\", neither seconds nor a time");
+        assert!(parse("\n").is_err());
+    }
+}
