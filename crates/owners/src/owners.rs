@@ -23,6 +23,8 @@ pub enum Error {
     /// The address cannot be read. A control database that is away is no error: it is waited for.
     #[error("failed to read the control database's address: {0}")]
     Address(#[source] sqlx::Error),
+    #[error("failed to start a thread: {0}")]
+    Thread(#[source] std::io::Error),
 }
 
 /// Who owns each capability, as this process acts on it. Clones share one picker.
@@ -72,7 +74,7 @@ impl Owners {
         let options: PgConnectOptions = url.parse().map_err(Error::Address)?;
         let owners = Self::new(picker, role, capabilities);
         let (first, mut heard) = watch::channel(false);
-        tokio::spawn(session::run(options, Arc::clone(&owners.0), first));
+        session::spawn(options, Arc::clone(&owners.0), first).map_err(Error::Thread)?;
         // The session ends only after `leave`, which nobody can have called yet.
         let _ = heard.wait_for(|heard| *heard).await;
         Ok(owners)

@@ -6,6 +6,9 @@
 //! acknowledges it already. Everything else is read.
 
 use std::{
+    convert::Infallible,
+    future::pending,
+    io,
     sync::{Arc, atomic::Ordering},
     time::{Duration, Instant},
 };
@@ -15,7 +18,7 @@ use sqlx::{
     postgres::{PgConnectOptions, PgListener, PgPoolOptions},
 };
 use tokio::{
-    sync::watch,
+    sync::{oneshot, watch},
     time::{sleep, timeout},
 };
 
@@ -36,12 +39,33 @@ const BACKOFF: (Duration, Duration) = (Duration::from_millis(50), Duration::from
 /// A picker that was silent for longer registers anew: the controller may no longer wait for it.
 const SURELY_REGISTERED: Duration = Duration::from_secs(10);
 
-/// Runs until the picker has left. Marks `first` once the owners have been read.
-pub(crate) async fn run(
+/// Runs on a thread of its own until the picker has left or the caller's runtime has ended: a switch waits for every
+/// picker's acknowledgement, and reads wait for its lease, so neither may stand in line behind requests.
+pub(crate) fn spawn(
     options: PgConnectOptions,
     shared: Arc<Shared>,
     first: watch::Sender<bool>,
-) {
+) -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let (alive, ended) = oneshot::channel::<Infallible>();
+    tokio::spawn(async move {
+        let _alive = alive;
+        pending::<()>().await;
+    });
+    let thread = std::thread::Builder::new().name("owners".to_owned());
+    thread.spawn(move || {
+        runtime.block_on(async {
+            tokio::select! {
+                () = run(options, shared, first) => {}
+                _ = ended => {}
+            }
+        });
+    })?;
+    Ok(())
+}
+
+/// Marks `first` once the owners have been read.
+async fn run(options: PgConnectOptions, shared: Arc<Shared>, first: watch::Sender<bool>) {
     let options = options
         .application_name(&format!("ficus-owners {}", shared.picker))
         .options([("statement_timeout", "2s"), ("synchronous_commit", "off")])
