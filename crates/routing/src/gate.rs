@@ -30,18 +30,18 @@ impl Gate {
         }
     }
 
-    /// A request that had been refused was answered: so will the others be.
+    /// A request that had waited was answered: so will the others be.
     pub(crate) fn open(&self) {
         self.shut.store(false, Ordering::Relaxed);
         self.opened.send_modify(|times| *times += 1);
     }
 
-    /// A request was refused.
-    pub(crate) fn shut(&self) {
-        self.shut.store(true, Ordering::Relaxed);
+    /// A request was refused, or what refused it is over.
+    pub(crate) fn set_shut(&self, shut: bool) {
+        self.shut.store(shut, Ordering::Relaxed);
     }
 
-    /// None that was refused has been answered since.
+    /// A request was refused, and none that waited has been answered since.
     pub(crate) fn is_shut(&self) -> bool {
         self.shut.load(Ordering::Relaxed)
     }

@@ -21,8 +21,6 @@ pub(crate) struct Holding<'a, O> {
     held: Option<Held>,
     /// Whose fence it waits for, and when that opens for others.
     waits: Option<(Arc<str>, watch::Receiver<u64>)>,
-    /// That fence has refused it.
-    refused: bool,
 }
 
 struct Held {
@@ -35,7 +33,7 @@ pub(crate) type Chosen<G> = (Choice, Option<View>, Option<G>);
 
 impl<'a, O: Ownership> Holding<'a, O> {
     pub(crate) fn new(shared: &'a Shared<O>) -> Self {
-        Self { shared, held: None, waits: None, refused: false }
+        Self { shared, held: None, waits: None }
     }
 
     /// Who answers now; waits while nobody may.
@@ -48,12 +46,8 @@ impl<'a, O: Ownership> Holding<'a, O> {
         let Some(name) = capability else {
             return Ok((Choice { side: Side::Monolith, epoch: 0 }, None, None));
         };
-        // Once the fence of a switch has refused one write it would refuse this one too, at the price of a
-        // transaction, while the switch needs the processors.
-        let view = self.shared.owners.view(name);
-        let first = self.waits.is_none() && repeatable && !reads(method);
-        if first && view.pending && self.shared.gates[name].is_shut() {
-            self.until_changed(name, Some(view)).await?;
+        if self.waits.is_none() && repeatable && !reads(method) {
+            self.while_shut(name).await?;
         }
         if let Some(chosen) = self.may_send(name, method, repeatable) {
             return Ok(chosen);
@@ -88,6 +82,25 @@ impl<'a, O: Ownership> Holding<'a, O> {
         Some((Choice { side: view.owner, epoch: view.epoch }, Some(view), guard))
     }
 
+    /// Once the fence of a switch has refused one write it would refuse this one too, at the price of a transaction,
+    /// while the switch needs the processors: it waits like those that were refused.
+    async fn while_shut(&mut self, name: &Arc<str>) -> Result<(), Refusal> {
+        let gate = &self.shared.gates[name];
+        if !gate.is_shut() {
+            return Ok(());
+        }
+        // Before another look, so that no opening is missed.
+        let openings = gate.openings();
+        let view = self.shared.owners.view(name);
+        if !view.pending {
+            gate.set_shut(false);
+        } else if gate.is_shut() {
+            self.waits = Some((name.clone(), openings));
+            self.until_changed(name, Some(view)).await?;
+        }
+        Ok(())
+    }
+
     /// The fence of this capability has refused it under the view `sent`, if that is known; waits until another attempt
     /// may fare better.
     pub(crate) async fn was_refused(
@@ -95,8 +108,7 @@ impl<'a, O: Ownership> Holding<'a, O> {
         name: &Arc<str>,
         sent: Option<View>,
     ) -> Result<(), Refusal> {
-        self.refused = true;
-        self.shared.gates[name].shut();
+        self.shared.gates[name].set_shut(true);
         self.until_changed(name, sent).await
     }
 
@@ -146,7 +158,7 @@ impl<'a, O: Ownership> Holding<'a, O> {
 
     /// The request has an answer that is not a refusal.
     pub(crate) fn answered(&mut self) {
-        if let Some((name, _)) = self.waits.as_ref().filter(|_| self.refused) {
+        if let Some((name, _)) = &self.waits {
             self.shared.gates[name].open();
         }
         if let Some(held) = &mut self.held {

@@ -1,5 +1,5 @@
-//! Who calls, as it travels inside: a token signed with Ed25519 that lives 60 s (JWT, RFC 7519; EdDSA,
-//! RFC 8037), and the public keys (JWK set, RFC 7517) by which services verify it.
+//! Who calls, as it travels inside: a token signed with Ed25519 that lives 60 s, a load tester's as long as its run (JWT,
+//! RFC 7519; EdDSA, RFC 8037), and the public keys (JWK set, RFC 7517) by which services verify it.
 
 mod signer;
 mod verifier;

@@ -25,7 +25,8 @@ pub struct Verifier(Arc<Inner>);
 
 struct Inner {
     urls: Vec<http::Uri>,
-    keys: RwLock<HashMap<String, DecodingKey>>,
+    /// Of each URL what it said last.
+    keys: RwLock<Vec<HashMap<String, DecodingKey>>>,
     fetched: tokio::sync::Mutex<Option<Fetched>>,
     validation: Validation,
 }
@@ -44,15 +45,16 @@ pub struct KeysUnavailable(String);
 impl Verifier {
     /// Fetches keys from these URLs, a JWK set over plain HTTP each: one for everybody who signs.
     pub fn fetching(urls: Vec<http::Uri>) -> Self {
-        Self::new(urls, HashMap::new())
+        let keys = urls.iter().map(|_| HashMap::new()).collect();
+        Self::new(urls, keys)
     }
 
     /// Knows these keys and no others.
     pub fn with_keys(set: &JwkSet) -> Self {
-        Self::new(Vec::new(), usable(set))
+        Self::new(Vec::new(), vec![usable(set)])
     }
 
-    fn new(urls: Vec<http::Uri>, keys: HashMap<String, DecodingKey>) -> Self {
+    fn new(urls: Vec<http::Uri>, keys: Vec<HashMap<String, DecodingKey>>) -> Self {
         let mut validation = Validation::new(Algorithm::EdDSA);
         validation.algorithms = vec![Algorithm::EdDSA];
         validation.set_required_spec_claims(&["exp", "nbf", "aud", "iss", "sub"]);
@@ -86,7 +88,7 @@ impl Verifier {
     }
 
     fn key(&self, kid: &str) -> Option<DecodingKey> {
-        self.0.keys.read().ok()?.get(kid).cloned()
+        self.0.keys.read().ok()?.iter().find_map(|keys| keys.get(kid)).cloned()
     }
 
     /// Who signs may be away while others do: what was known of them stays, and of a key that is not found then it is
@@ -101,19 +103,17 @@ impl Verifier {
         }
         let answers = join_all(self.0.urls.iter().cloned().map(asked)).await;
         let mut missing = Ok(());
-        let mut all = HashMap::new();
-        for answer in answers {
-            match answer {
-                Ok(set) => all.extend(usable(&set)),
-                Err(error) => missing = Err(error),
-            }
-        }
-        let found = !all.is_empty();
+        let mut found = false;
         if let Ok(mut keys) = self.0.keys.write() {
-            if missing.is_ok() {
-                keys.clear();
+            for (keys, answer) in keys.iter_mut().zip(answers) {
+                match answer {
+                    Ok(set) => {
+                        *keys = usable(&set);
+                        found = true;
+                    }
+                    Err(error) => missing = Err(error),
+                }
             }
-            keys.extend(all);
         }
         // Where nobody answered, the next one asks again.
         *fetched = found.then(|| Fetched { at: Instant::now(), missing: missing.clone() });
