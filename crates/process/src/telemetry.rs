@@ -16,8 +16,8 @@ use opentelemetry_sdk::{
 use tokio::runtime::Runtime;
 use tracing::{Level, Metadata, Subscriber, subscriber::Interest};
 use tracing_subscriber::{
-    EnvFilter, Layer,
-    filter::{LevelFilter, dynamic_filter_fn},
+    Layer,
+    filter::{LevelFilter, Targets, dynamic_filter_fn},
     layer::SubscriberExt,
     registry::LookupSpan,
     util::SubscriberInitExt,
@@ -58,7 +58,8 @@ impl Telemetry {
         }
         let tracer = tracer.build();
 
-        let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+        let filter = std::env::var("RUST_LOG").ok().and_then(|given| given.parse().ok());
+        let filter = filter.unwrap_or_else(|| Targets::new().with_default(LevelFilter::INFO));
         let logs = json_subscriber::layer()
             .flatten_event(true)
             .with_current_span(false)
