@@ -18,7 +18,7 @@
 
   // A column a second, a row a range of latency; the log of the count, so that single slow requests are seen.
   function heat(u) {
-    const most = Math.max(1, ...run.heat.counts.flat());
+    const most = run.heat.counts.flat().reduce((one, other) => Math.max(one, other), 1);
     u.ctx.save();
     u.ctx.fillStyle = color("--p50");
     run.heat.counts.forEach((column, second) => {

@@ -21,8 +21,8 @@ pub use request::{Class, Reply, Request};
 pub use run::{Load, Options};
 pub use scenario::{Planned, Scenario};
 pub use tester::{
-    Arrivals, Body, Call, CallReport, Comparison, Failed, Figure, Judged, Milliseconds, Offer,
-    Plan, Protocol, Schedule, Second, Series, Shape, Slo, Spacing, Tally, Target, Tester,
+    Arrivals, Body, Call, CallReport, Comparison, Failed, Figure, Judged, Measured, Milliseconds,
+    Offer, Plan, Protocol, Schedule, Second, Series, Shape, Slo, Spacing, Tally, Target, Tester,
     TesterReport, Unmet, Void, Wanted,
 };
 

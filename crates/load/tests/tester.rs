@@ -83,6 +83,7 @@ fn plan(target: &str, rate: &str, length: Duration) -> Plan {
         timeout: Duration::from_secs(5),
         traced: 0.1,
         traces: 1,
+        first_number: 0,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, bail};
 use comfy_table::CellAlignment;
 use ficus_load::{Plan, Schedule, Shape, TesterReport};
 use serde::Serialize;
@@ -58,20 +58,18 @@ pub(super) async fn find(
     started_at: String,
     json: bool,
 ) -> anyhow::Result<ExitCode> {
-    ensure!(
-        made.slo.is_some(),
-        "--find-capacity needs what must hold; say --slo 'p99<100ms,errors<1%'"
-    );
     let Schedule::Rate { shape, spacing } = &made.plan.schedule else {
         bail!("--find-capacity chooses rates by itself; give it no recorded ones");
     };
     let spacing = *spacing;
     let mut search = Search { steps: Vec::new(), next: Some(shape.mean()) };
     let mut last: Option<Ran> = None;
+    let mut number = 0;
     while let Some(rate) = search.next {
         let schedule = Schedule::Rate { shape: Shape::constant(rate), spacing };
-        let plan = Plan { schedule, traces: traces(), ..made.plan.clone() };
+        let plan = Plan { schedule, traces: traces(), first_number: number, ..made.plan.clone() };
         let ran = super::once(&plan, made).await?;
+        number += ran.series.seconds().map(|second| second.due).sum::<u64>();
         if ran.stopped {
             last = Some(ran);
             break;
@@ -86,9 +84,9 @@ pub(super) async fn find(
     let last = last.context("nothing was run")?;
     let found = search.found(last.report.clone());
     if let Some(file) = &command.report {
-        let troubles = found.capacity.is_none().then(|| "the SLO was met at no rate".to_owned());
-        let troubles: Vec<_> = troubles.into_iter().collect();
-        let page = Page::new(&made.plan, &last, &troubles, &started_at, &found.steps);
+        let troubles: Vec<_> = found.capacity.is_none().then(|| found.told()).into_iter().collect();
+        let search = Some((&*found.steps, found.told()));
+        let page = Page::new(&made.plan, &last, &troubles, &started_at, search);
         write(file, &page.html()?)?;
     }
     let value = serde_json::to_value(told(&made.plan, started_at, &found))?;
@@ -128,7 +126,6 @@ impl Search {
         match self.bounds() {
             (Some(met), None) => Some(met * UP),
             (None, Some(missed)) => Some(missed / 2.0).filter(|rate| *rate >= LEAST),
-            // A rate may be missed by chance below one that was met: then that is all that is known.
             (Some(met), Some(missed)) => (missed > met * CLOSE).then(|| (met * missed).sqrt()),
             (None, None) => None,
         }
@@ -164,7 +161,7 @@ impl Step {
         format!("{:.0} requests/s: p99 {:.1} ms, {}", self.rate, self.p99, self.told())
     }
 
-    fn told(&self) -> &'static str {
+    pub fn told(&self) -> &'static str {
         match self {
             Self { void: true, .. } => "void: the tester was the bottleneck",
             Self { holds: true, .. } => "met",
@@ -192,12 +189,17 @@ impl Found {
         for column in table.column_iter_mut().take(5) {
             column.set_cell_alignment(CellAlignment::Right);
         }
-        let told = match (self.capacity, self.at_least) {
+        format!("{}\n{table}\n{}", self.target, self.told())
+    }
+
+    fn told(&self) -> String {
+        let missed = self.steps.iter().any(|step| !step.holds && !step.void);
+        match (self.capacity, self.at_least) {
             (Some(rate), false) => format!("capacity: {rate:.0} requests/s"),
             (Some(rate), true) => format!("capacity: at least {rate:.0} requests/s"),
-            (None, _) => "the SLO was met at no rate".to_owned(),
-        };
-        format!("{}\n{table}\n{told}", self.target)
+            (None, _) if missed => "the SLO was met at no rate".to_owned(),
+            (None, _) => "no rate was tried to its end: nothing is known of the target".to_owned(),
+        }
     }
 }
 

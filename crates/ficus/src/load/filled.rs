@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::{
     scenario::Request,
-    template::{Names, fill, fill_json},
+    template::{Names, fill, fill_json, with_number},
 };
 
 /// What is sent for one user.
@@ -26,11 +26,24 @@ pub(super) struct Filled {
 }
 
 impl Filled {
-    /// Fails at a name that stands for nothing, and at what cannot be sent.
-    pub fn new(request: &Request, names: &Names) -> anyhow::Result<Self> {
+    /// A call's, whose body over HTTP may have a place for a number. Fails at a name that stands for nothing, and at
+    /// what cannot be sent.
+    pub fn call(request: &Request, names: &Names) -> anyhow::Result<Self> {
+        if fill(&request.url, names)?.starts_with("grpc://") {
+            return Self::new(request, names, names);
+        }
+        Self::new(request, names, &with_number(names))
+    }
+
+    /// A setup's, as [`Filled::call`], but that no number stands anywhere.
+    pub fn setup(request: &Request, names: &Names) -> anyhow::Result<Self> {
+        Self::new(request, names, names)
+    }
+
+    fn new(request: &Request, names: &Names, of_body: &Names) -> anyhow::Result<Self> {
         let target: Target =
             fill(&request.url, names)?.parse().map_err(|error: String| anyhow!(error))?;
-        let body = request.body.as_ref().map(|body| text(body, names)).transpose()?;
+        let body = request.body.as_ref().map(|body| text(body, of_body)).transpose()?;
         let mut headers = HeaderMap::new();
         for (name, value) in &request.header {
             let name: HeaderName =

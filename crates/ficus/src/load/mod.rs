@@ -4,9 +4,9 @@
 //! flags ─► scenario (a file, or the one call that flags say) ─► users (set up) ─► plan ─► tester ─► report
 //! ```
 //!
-//! [`plan`] puts it together of [`scenario`], [`users`], [`template`] and [`filled`]; [`reflect`] and
-//! [`openapi`] ask a target what it takes, [`recorded`] reads when requests came, [`inside`] says who asks; [`watch`] shows what happens, [`metrics`] reads what programs say of
-//! themselves, [`capacity`] tries one rate after the other; [`table`] and [`page`] show what happened, [`reports`]
+//! [`plan`] puts it together of [`scenario`], [`users`], [`template`] and [`filled`]; [`reflect`] and [`openapi`] ask a
+//! target what it takes, [`recorded`] reads when requests came, [`inside`] says who asks; [`watch`] shows what happens,
+//! [`metrics`] reads what programs say of themselves, [`capacity`] tries one rate after the other; [`table`] and [`page`] show what happened, [`reports`]
 //! compares and adds up what was written.
 
 mod capacity;
@@ -84,7 +84,7 @@ pub(crate) async fn run(
         }
         None => {}
     }
-    let aim = command.target.as_ref().context("no target; `ficus load list` shows scenarios")?;
+    let aim = command.target.as_ref().context("no target")?;
     let started_at = Clock::system().now().to_rfc3339_opts(SecondsFormat::Millis, true);
     let made = plan::make(&command, aim, &folder).await?;
     if command.find_capacity {
@@ -93,7 +93,7 @@ pub(crate) async fn run(
     let ran = once(&made.plan, &made).await?;
     let troubles = troubles(made.slo.as_ref(), &ran);
     if let Some(file) = &command.report {
-        let page = page::Page::new(&made.plan, &ran, &troubles, &started_at, &[]);
+        let page = page::Page::new(&made.plan, &ran, &troubles, &started_at, None);
         write(file, &page.html()?)?;
     }
     let value = serde_json::to_value(told(&made.plan, started_at, &ran.report))?;

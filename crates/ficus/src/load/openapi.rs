@@ -23,15 +23,20 @@ pub(super) async fn find(
     target: &Target,
     operation: &str,
     parameters: &[(String, String)],
-) -> anyhow::Result<(String, Option<String>)> {
+) -> anyhow::Result<(String, String)> {
     ensure!(target.protocol == Protocol::Http, "--operation is for http:// targets");
+    ensure!(
+        target.path == "/",
+        "--operation says the path; the target is http://{}",
+        target.authority
+    );
     let base = format!("http://{}", target.authority);
     let asked = tokio::time::timeout(PATIENCE, document(&base)).await;
     let document = asked.map_err(|_| anyhow!("no answer within {PATIENCE:?}")).flatten();
     let document = document.with_context(|| format!("failed to read {base}/openapi.json"))?;
     let (path, method, described) = look_up(&document, operation)?;
-    let path = filled(path, described, parameters)?;
-    Ok((format!("{base}{path}"), Some(method.to_ascii_uppercase())))
+    let path = filled(path, &described, parameters)?;
+    Ok((format!("{base}{path}"), method.to_ascii_uppercase()))
 }
 
 async fn document(base: &str) -> anyhow::Result<Value> {
@@ -46,8 +51,11 @@ async fn document(base: &str) -> anyhow::Result<Value> {
     serde_json::from_slice(&body).context("its answer is no JSON")
 }
 
-/// Path, method and description.
-fn look_up<'d>(document: &'d Value, wanted: &str) -> anyhow::Result<(&'d str, &'d str, &'d Value)> {
+/// Path, method, and the descriptions that hold parameters: the path's and the operation's.
+fn look_up<'d>(
+    document: &'d Value,
+    wanted: &str,
+) -> anyhow::Result<(&'d str, &'d str, [&'d Value; 2])> {
     let mut known = Vec::new();
     for (path, item) in document["paths"].as_object().into_iter().flatten() {
         for (method, operation) in item.as_object().into_iter().flatten() {
@@ -56,7 +64,7 @@ fn look_up<'d>(document: &'d Value, wanted: &str) -> anyhow::Result<(&'d str, &'
                 continue;
             }
             if id == wanted {
-                return Ok((path, method, operation));
+                return Ok((path, method, [item, operation]));
             }
             known.push(id);
         }
@@ -68,7 +76,7 @@ fn look_up<'d>(document: &'d Value, wanted: &str) -> anyhow::Result<(&'d str, &'
 /// The path with what stands in it, and all else as its query.
 fn filled(
     path: &str,
-    operation: &Value,
+    described: &[&Value],
     parameters: &[(String, String)],
 ) -> anyhow::Result<String> {
     let mut filled = path.to_owned();
@@ -77,7 +85,7 @@ fn filled(
         let place = format!("{{{name}}}");
         if filled.contains(&place) {
             filled = filled.replace(&place, &encoded(value));
-        } else if in_query(operation, name) {
+        } else if described.iter().any(|one| in_query(one, name)) {
             query.push(format!("{}={}", encoded(name), encoded(value)));
         } else {
             bail!("{path} has no parameter {name}");
@@ -93,9 +101,9 @@ fn filled(
     Ok(filled)
 }
 
-fn in_query(operation: &Value, name: &str) -> bool {
-    let described = operation["parameters"].as_array();
-    described.into_iter().flatten().any(|one| one["name"] == name && one["in"] == "query")
+fn in_query(described: &Value, name: &str) -> bool {
+    let parameters = described["parameters"].as_array();
+    parameters.into_iter().flatten().any(|one| one["name"] == name && one["in"] == "query")
 }
 
 /// All but what RFC 3986 calls unreserved, as percent and two digits.
@@ -120,7 +128,7 @@ mod tests {
     fn of(operation: &str, parameters: &[(&str, &str)]) -> Result<(String, String), String> {
         let document = json!({"paths": {
             "/items/{item_id}": {
-                "parameters": [],
+                "parameters": [{"name": "trace", "in": "query"}],
                 "get": {"operationId": "Shop_Get", "parameters": [
                     {"name": "item_id", "in": "path"}, {"name": "fields", "in": "query"},
                 ]},
@@ -131,7 +139,7 @@ mod tests {
             parameters.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect();
         let (path, method, described) =
             look_up(&document, operation).map_err(|error| error.to_string())?;
-        let path = filled(path, described, &parameters).map_err(|error| error.to_string())?;
+        let path = filled(path, &described, &parameters).map_err(|error| error.to_string())?;
         Ok((method.to_owned(), path))
     }
 

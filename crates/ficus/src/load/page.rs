@@ -18,6 +18,8 @@ pub(super) struct Page<'a> {
     report: &'a TesterReport,
     errors: &'a BTreeMap<String, Failed>,
     troubles: &'a [String],
+    /// What is said if there are none.
+    well: String,
     steps: &'a [Step],
     charts: &'a [Chart],
     started_at: &'a str,
@@ -64,8 +66,9 @@ impl<'a> Page<'a> {
         ran: &'a Ran,
         troubles: &'a [String],
         started_at: &'a str,
-        steps: &'a [Step],
+        search: Option<(&'a [Step], String)>,
     ) -> Self {
+        let (steps, well) = search.unwrap_or_else(|| (&[], all_well(&ran.report)));
         let seconds: Vec<Second> = ran.series.seconds().collect();
         let run = Run {
             warm_up: plan.warm_up.as_secs_f64(),
@@ -79,6 +82,7 @@ impl<'a> Page<'a> {
             report: &ran.report,
             errors: &ran.tally.errors,
             troubles,
+            well,
             steps,
             charts: &ran.charts,
             started_at,
@@ -91,13 +95,12 @@ impl<'a> Page<'a> {
     pub fn html(&self) -> anyhow::Result<String> {
         self.render().context("failed to render the page")
     }
+}
 
-    fn all_well(&self) -> String {
-        let bad = self.report.sent - self.report.ok + self.report.shed;
-        match bad {
-            0 => "Every request was answered as wanted.".to_owned(),
-            bad => format!("{bad} requests failed or were shed."),
-        }
+fn all_well(report: &TesterReport) -> String {
+    match report.sent - report.ok + report.shed {
+        0 => "Every request was answered as wanted.".to_owned(),
+        bad => format!("{bad} requests failed or were shed."),
     }
 }
 

@@ -26,6 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Requests a second unless somebody says otherwise.
 const RATE: f64 = 100.0;
 
+/// Of a run, unless somebody says otherwise.
 const LENGTH: Duration = Duration::from_secs(30);
 
 /// A run, ready to begin.
@@ -66,6 +67,14 @@ pub(super) async fn make(command: &LoadCommand, aim: &Aim, folder: &Path) -> any
         );
     }
     let scenario = Arc::new(scenario);
+    let rate = |text: &String| text.parse::<Shape>().map_err(|error| anyhow!(error));
+    let of_file = scenario.run.rate.as_ref().map(rate).transpose()?;
+    let slo = |text: &String| text.parse::<Slo>().map_err(|error| anyhow!(error));
+    let slo = command.slo.clone().or(scenario.run.slo.as_ref().map(slo).transpose()?);
+    ensure!(
+        slo.is_some() || !command.find_capacity,
+        "--find-capacity needs what must hold; say --slo 'p99<100ms,errors<1%'"
+    );
     let common = common(command, &scenario)?;
     reach(&scenario, &common).await?;
     let count = command.users.unwrap_or(scenario.users.count);
@@ -80,13 +89,14 @@ pub(super) async fn make(command: &LoadCommand, aim: &Aim, folder: &Path) -> any
         let offer = offer(call, &common, &users, &mut reflection).await;
         offers.push(offer.with_context(|| format!("{name}: call {}", call.name))?);
     }
-    let rate = |text: &String| text.parse::<Shape>().map_err(|error| anyhow!(error));
-    let slo = |text: &String| text.parse::<Slo>().map_err(|error| anyhow!(error));
-    let of_file = scenario.run.rate.as_ref().map(rate).transpose()?;
     let spacing = command.spacing.or(scenario.run.spacing).unwrap_or(Spacing::Even).into();
     let shape = command.rate.clone().or(of_file).unwrap_or_else(|| Shape::constant(RATE));
-    let mut metrics = filled(&scenario.metrics, &common)?;
-    metrics.extend(command.metrics.iter().cloned());
+    let mut metrics = BTreeMap::new();
+    // Only the page shows them.
+    if command.report.is_some() {
+        metrics = filled(&scenario.metrics, &common)?;
+        metrics.extend(command.metrics.iter().cloned());
+    }
     Ok(Made {
         plan: Plan {
             name,
@@ -104,8 +114,9 @@ pub(super) async fn make(command: &LoadCommand, aim: &Aim, folder: &Path) -> any
             timeout: command.timeout,
             traced: command.traced / 100.0,
             traces: traces(),
+            first_number: 0,
         },
-        slo: command.slo.clone().or(scenario.run.slo.as_ref().map(slo).transpose()?),
+        slo,
         metrics,
         _inside: inside,
     })
@@ -138,7 +149,10 @@ async fn of_flags(command: &LoadCommand, target: &Target) -> anyhow::Result<Scen
     }
     let body = command.body.as_deref().map(body).transpose()?;
     let (url, method) = match &command.operation {
-        Some(operation) => openapi::find(target, operation, &command.param).await?,
+        Some(operation) => {
+            let (url, method) = openapi::find(target, operation, &command.param).await?;
+            (url, Some(method))
+        }
         None => (target.to_string(), command.method.as_ref().map(ToString::to_string)),
     };
     let mut scenario = Scenario::default();
@@ -203,11 +217,11 @@ async fn offer(
     reflection: &mut Reflection,
 ) -> anyhow::Result<Offer> {
     let everybody = std::slice::from_ref(common);
-    let users = if Filled::new(request, common).is_ok() { everybody } else { users };
+    let users = if Filled::call(request, common).is_ok() { everybody } else { users };
     let mut calls: Vec<Call> = Vec::new();
     let mut address = String::new();
     for names in users {
-        let filled = Filled::new(request, names)?;
+        let filled = Filled::call(request, names)?;
         address = filled.target.address();
         let (shared, own) = split(request, &filled.headers);
         let mut call = match filled.target.protocol {

@@ -25,7 +25,9 @@ fn parse(text: &str) -> anyhow::Result<Vec<Duration>> {
     ensure!(!seconds.is_empty(), "it has no line");
     seconds.sort_by(f64::total_cmp);
     let from = seconds[0];
-    Ok(seconds.into_iter().map(|at| Duration::from_secs_f64(at - from)).collect())
+    let since = |at| Duration::try_from_secs_f64(at - from).ok();
+    let all: Option<_> = seconds.into_iter().map(since).collect();
+    all.context("its times are too far apart; does each line begin with one?")
 }
 
 /// Seconds since 1970.
@@ -56,5 +58,7 @@ mod tests {
         let error = format!("{:#}", parse("1\nsoon\n").expect_err("no time"));
         assert_eq!(error, "line 2 begins with \"soon\", neither seconds nor a time");
         assert!(parse("\n").is_err());
+        let error = parse("1\n123456789012345678901234567890\n").expect_err("no time").to_string();
+        assert!(error.contains("too far apart"), "{error}");
     }
 }

@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Context as _, anyhow};
 use comfy_table::CellAlignment;
-use ficus_load::{Comparison, Judged, TesterReport};
+use ficus_load::{Comparison, Judged, Measured, TesterReport};
 use serde_json::{Value, json};
 
 use super::{
@@ -81,14 +81,17 @@ fn of_comparison(compared: &Comparison) -> comfy_table::Table {
             Judged::Worse => "worse",
             Judged::Same => "the same",
         };
-        let within = |[low, high]: [f64; 2]| format!("{low:.2} – {high:.2}");
+        let within = |of: Measured| match of.high {
+            Some(high) => format!("{:.2} – {high:.2}", of.low),
+            None => format!("{:.2} and more", of.low),
+        };
         let value = |value: f64| format!("{value:.2} {}", figure.unit);
         table.add_row([
             figure.name.clone(),
             value(figure.a.value),
-            within(figure.a.interval),
+            within(figure.a),
             value(figure.b.value),
-            within(figure.b.interval),
+            within(figure.b),
             judged.to_owned(),
         ]);
     }

@@ -8,8 +8,15 @@ use serde_json::Value;
 /// What names stand for.
 pub(super) type Names = BTreeMap<String, String>;
 
-/// Left as it is: stands for another number in each request.
+/// Stands for another number in each request; only bodies of HTTP calls have a place for it.
 pub(super) const NUMBER: &str = "${number}";
+
+/// These, with the mark of a number left as it is.
+pub(super) fn with_number(names: &Names) -> Names {
+    let mut names = names.clone();
+    names.insert("number".to_owned(), NUMBER.to_owned());
+    names
+}
 
 /// The text with what its names stand for. Fails at a name that stands for nothing.
 pub(super) fn fill(text: &str, names: &Names) -> anyhow::Result<String> {
@@ -22,10 +29,10 @@ pub(super) fn fill(text: &str, names: &Names) -> anyhow::Result<String> {
             .with_context(|| format!("\"{text}\" has ${{ without }}"))?;
         match names.get(name) {
             Some(value) => filled.push_str(value),
-            None if name == "number" => filled.push_str(NUMBER),
+            None if name == "number" => bail!("{NUMBER} is for bodies of HTTP calls only"),
             None => {
                 let known: Vec<_> = names.keys().map(String::as_str).collect();
-                bail!("${{{name}}} stands for nothing; there are number, {}", known.join(", "))
+                bail!("${{{name}}} stands for nothing; there are {}", known.join(", "))
             }
         }
         rest = after;
@@ -67,7 +74,9 @@ mod tests {
     #[test]
     fn names_stand_for_what_is_known_of_a_user() {
         assert_eq!(fill("a ${user}, ${user}$", &names()).expect("filled"), "a 7, 7$");
-        assert_eq!(fill("${number}-${user}", &names()).expect("filled"), "${number}-7");
+        let numbered = fill("${number}-${user}", &with_number(&names()));
+        assert_eq!(numbered.expect("filled"), "${number}-7");
+        assert!(fill("${number}", &names()).is_err(), "not everywhere");
         let body = json!({"list": ["${token}", 1], "${user}": null});
         let filled = fill_json(&body, &names()).expect("filled");
         assert_eq!(filled, json!({"list": ["t\"1", 1], "${user}": null}));
@@ -76,7 +85,7 @@ mod tests {
     #[test]
     fn a_name_that_stands_for_nothing_is_told_with_those_there_are() {
         let error = fill("${tokn}", &names()).expect_err("no such name").to_string();
-        assert_eq!(error, "${tokn} stands for nothing; there are number, token, user");
+        assert_eq!(error, "${tokn} stands for nothing; there are token, user");
         assert!(fill("${user", &names()).is_err());
     }
 }

@@ -72,7 +72,7 @@ async fn one(
     client: &Sender,
 ) -> anyhow::Result<Names> {
     for request in setup {
-        let filled = Filled::new(request, &names)?;
+        let filled = Filled::setup(request, &names)?;
         let told = format!("{} {}", filled.method, filled.target);
         let answer = tokio::time::timeout(PATIENCE, ask(filled, client)).await;
         let answer = answer

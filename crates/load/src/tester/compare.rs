@@ -34,7 +34,9 @@ pub struct Figure {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Measured {
     pub value: f64,
-    pub interval: [f64; 2],
+    pub low: f64,
+    /// None if the requests were too few to tell.
+    pub high: Option<f64>,
 }
 
 /// What B is beside A.
@@ -72,7 +74,8 @@ impl Comparison {
 impl Figure {
     fn new(name: &str, unit: &'static str, a: Measured, b: Measured, least: f64) -> Self {
         let apart = |low: Measured, high: Measured| {
-            low.interval[1] < high.interval[0] && high.value > low.value * (1.0 + least)
+            let bound = low.high.is_some_and(|bound| bound < high.low);
+            bound && high.value > low.value * (1.0 + least)
         };
         let judged = if apart(a, b) {
             Judged::Worse
@@ -90,7 +93,12 @@ fn quantile(times: &Histogram<u64>, q: f64) -> Measured {
     let off = SIGMAS * (requests * q * (1.0 - q)).sqrt();
     let at = |rank: f64| count(times.value_at_quantile((rank / requests).clamp(0.0, 1.0))) / 1e3;
     let middle = requests * q;
-    Measured { value: at(middle), interval: [at(middle - off), at(middle + off)] }
+    let upper = (middle + off).ceil();
+    Measured {
+        value: at(middle),
+        low: at((middle - off).floor()),
+        high: (upper <= requests).then(|| at(upper)),
+    }
 }
 
 /// Percent of all that were to be sent and ended, those that were shed included; Wilson's interval
@@ -99,14 +107,18 @@ fn errors(report: &Report) -> Measured {
     let bad = count(report.sent - report.ok + report.shed);
     let all = count(report.sent + report.shed);
     if all == 0.0 {
-        return Measured { value: 0.0, interval: [0.0, 100.0] };
+        return Measured { value: 0.0, low: 0.0, high: Some(100.0) };
     }
     let (share, square) = (bad / all, SIGMAS * SIGMAS);
     let middle = (share + square / (2.0 * all)) / (1.0 + square / all);
     let off = SIGMAS * (share * (1.0 - share) / all + square / (4.0 * all * all)).sqrt()
         / (1.0 + square / all);
     let percent = |share: f64| share.clamp(0.0, 1.0) * 100.0;
-    Measured { value: percent(share), interval: [percent(middle - off), percent(middle + off)] }
+    Measured {
+        value: percent(share),
+        low: percent(middle - off),
+        high: Some(percent(middle + off)),
+    }
 }
 
 #[cfg(test)]
@@ -145,13 +157,23 @@ mod tests {
     }
 
     #[test]
+    fn few_requests_bound_no_high_percentile() {
+        let mut random = StdRng::seed_from_u64(7);
+        let few = quantile(&times(&mut random, 10_000.0, 600), 0.99);
+        assert_eq!(few.high, None);
+        let far = quantile(&times(&mut random, 90_000.0, 600), 0.99);
+        assert_eq!(Figure::new("p99", "ms", few, far, 0.05).judged, Judged::Same);
+        assert!(quantile(&times(&mut random, 10_000.0, 700), 0.99).high.is_some());
+    }
+
+    #[test]
     fn the_interval_of_a_quantile_holds_it() {
         let mut random = StdRng::seed_from_u64(7);
         // Of an exponential distribution the 99th percentile is ln 100 times the mean.
         let p99 = 100.0_f64.ln() * 10.0;
         let held = (0..300).filter(|_| {
-            let [low, high] = quantile(&times(&mut random, 10_000.0, 3_000), 0.99).interval;
-            low <= p99 * 1.002 && p99 * 0.998 <= high
+            let Measured { low, high, .. } = quantile(&times(&mut random, 10_000.0, 3_000), 0.99);
+            low <= p99 * 1.002 && high.is_some_and(|high| p99 * 0.998 <= high)
         });
         assert!(held.count() >= 290);
     }

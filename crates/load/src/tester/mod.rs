@@ -35,7 +35,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use arrivals::{Arrivals, Schedule, Shape, Spacing};
 pub use call::{Body, Call, Wanted};
-pub use compare::{Comparison, Figure, Judged};
+pub use compare::{Comparison, Figure, Judged, Measured};
 pub use mix::Offer;
 pub use report::{CallReport, Milliseconds, Report as TesterReport, Void};
 pub use series::{Second, Series};
@@ -69,6 +69,8 @@ pub struct Plan {
     pub timeout: Duration,
     /// The share of requests that carry a sampled `traceparent`, 0 to 1.
     pub traced: f64,
+    /// Of the numbers that bodies have a place for, the first one's.
+    pub first_number: u64,
     /// Trace ids are made of it; another one in each run, or two runs have traces in common.
     pub traces: u64,
 }

@@ -261,6 +261,7 @@ mod tests {
             timeout: Duration::from_secs(1),
             traced: 0.0,
             traces: 1,
+            first_number: 0,
         };
         Report::new(&plan, &tally, Duration::from_secs(10))
     }

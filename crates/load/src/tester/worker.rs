@@ -104,6 +104,7 @@ impl Worker {
             }
             let left = Instant::now();
             let (offer, call) = mix.draw(&mut random);
+            let number = plan.first_number + number;
             let sent = Sent { offer, call, number, at, due, left, counts };
             within.due(&sent);
             if within.shared.in_flight.load(Ordering::Relaxed) >= mine {
