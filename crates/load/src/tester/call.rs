@@ -5,8 +5,8 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri, Version,
-    header::{CONTENT_TYPE, HOST, TE},
-    uri::Scheme,
+    header::{CONTENT_LENGTH, CONTENT_TYPE, HOST, TE, TRANSFER_ENCODING},
+    uri::{PathAndQuery, Scheme},
 };
 use http_body_util::Full;
 
@@ -70,8 +70,10 @@ impl Call {
         Self { method, uri, version: Version::HTTP_11, headers, own: Box::default(), body, wanted }
     }
 
-    /// These and `Host`.
+    /// These and `Host`; what says where a body ends is said by the request itself.
     pub fn http_headers(target: &Target, mut headers: HeaderMap) -> HeaderMap {
+        headers.remove(CONTENT_LENGTH);
+        headers.remove(TRANSFER_ENCODING);
         if let Ok(host) = HeaderValue::from_str(target.authority.as_str()) {
             headers.entry(HOST).or_insert(host);
         }
@@ -117,6 +119,33 @@ impl Call {
         headers.extend(self.own.iter().cloned());
         headers.extend(more);
         message
+    }
+
+    /// The same as HTTP/1.1 has it (RFC 9112), behind what is there already.
+    pub(super) fn encode(
+        &self,
+        number: u64,
+        more: Option<&(HeaderName, HeaderValue)>,
+        into: &mut Vec<u8>,
+    ) {
+        let path = self.uri.path_and_query().map_or("/", PathAndQuery::as_str);
+        for part in [self.method.as_str(), " ", path, " HTTP/1.1\r\n"] {
+            into.extend_from_slice(part.as_bytes());
+        }
+        let own = self.own.iter().chain(more).map(|(name, value)| (name, value));
+        for (name, value) in self.headers.iter().chain(own) {
+            for part in [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"] {
+                into.extend_from_slice(part);
+            }
+        }
+        let body = self.body.numbered(number);
+        // RFC 9110, 8.6: a length also where there is no content, if the method means that there could be.
+        if !body.is_empty() || [Method::POST, Method::PUT, Method::PATCH].contains(&self.method) {
+            let length = format!("content-length: {}\r\n", body.len());
+            into.extend_from_slice(length.as_bytes());
+        }
+        into.extend_from_slice(b"\r\n");
+        into.extend_from_slice(&body);
     }
 
     pub(super) fn protocol(&self) -> Protocol {
@@ -263,6 +292,29 @@ mod tests {
         assert_eq!(body.numbered(12), "a-12-12");
         let fixed = Body::new(Bytes::from_static(b"abc"), "#");
         assert_eq!(fixed, Body::Fixed(Bytes::from_static(b"abc")));
+    }
+
+    #[test]
+    fn a_request_is_encoded_with_its_number_and_its_length() {
+        let target: Target = "http://127.0.0.1:1/a?b=c".parse().expect("a target");
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_LENGTH, HeaderValue::from_static("7"));
+        let headers = Arc::new(Call::http_headers(&target, headers));
+        let encoded = |method, text: &'static [u8]| {
+            let body = Body::new(Bytes::from_static(text), "#");
+            let call = Call::http(&target, method, headers.clone(), body, Wanted::Success);
+            let more = (HeaderName::from_static("x"), HeaderValue::from_static("y"));
+            let mut encoded = Vec::new();
+            call.encode(12, Some(&more), &mut encoded);
+            String::from_utf8(encoded).expect("text")
+        };
+        let head = "/a?b=c HTTP/1.1\r\nhost: 127.0.0.1:1\r\nx: y\r\n";
+        assert_eq!(encoded(Method::GET, b""), format!("GET {head}\r\n"));
+        assert_eq!(encoded(Method::POST, b""), format!("POST {head}content-length: 0\r\n\r\n"));
+        assert_eq!(
+            encoded(Method::POST, b"#!"),
+            format!("POST {head}content-length: 3\r\n\r\n12!")
+        );
     }
 
     #[test]

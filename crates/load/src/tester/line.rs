@@ -7,16 +7,23 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, Request};
+use http::{HeaderMap, HeaderName, HeaderValue, Request};
 use http_body_util::{BodyExt as _, Full};
-use hyper::client::conn::{http1, http2};
+use hyper::client::conn::http2;
 use hyper_util::rt::TokioIo;
 use tokio::{net::TcpStream, sync::Mutex, time::timeout};
 
-use super::{call::Answer, target::Protocol};
+use super::{
+    call::{Answer, Call},
+    http1::{self, Http1},
+    target::Protocol,
+};
 use crate::client::describe;
 
 type Body = Full<Bytes>;
+
+/// Most requests are smaller.
+const ROOM: usize = 512;
 
 /// Why no whole answer came.
 #[derive(Debug)]
@@ -40,7 +47,7 @@ pub(super) struct Lines {
 
 enum Kind {
     /// One request each; those at rest are kept, the one used last first.
-    Http1(RefCell<Vec<http1::SendRequest<Body>>>),
+    Http1(RefCell<Vec<Http1>>),
     /// Many requests each, which take turns.
     Http2 { lines: Vec<Mutex<Option<http2::SendRequest<Body>>>>, turn: Cell<usize> },
 }
@@ -57,14 +64,24 @@ impl Lines {
         Self { address, kind }
     }
 
-    /// Sends a request and waits for the whole answer, `patience` long.
-    pub async fn send(&self, request: Request<Body>, patience: Duration) -> Result<Answer, Broken> {
+    /// Sends a request, as [`Call::message`] has it, and waits for the whole answer, `patience` long.
+    pub async fn send(
+        &self,
+        call: &Call,
+        number: u64,
+        more: Option<(HeaderName, HeaderValue)>,
+        patience: Duration,
+    ) -> Result<Answer, Broken> {
         let exchange = async {
             match &self.kind {
-                Kind::Http1(resting) => self.by_http1(resting, request).await,
+                Kind::Http1(resting) => {
+                    let mut request = Vec::with_capacity(ROOM);
+                    call.encode(number, more.as_ref(), &mut request);
+                    self.by_http1(resting, call, &request).await
+                }
                 Kind::Http2 { lines, turn } => {
                     let line = &lines[turn.replace(turn.get().wrapping_add(1)) % lines.len()];
-                    self.by_http2(line, request).await
+                    self.by_http2(line, call.message(number, more)).await
                 }
             }
         };
@@ -73,32 +90,31 @@ impl Lines {
         })
     }
 
-    /// A connection that the other side has closed while it rested, before it read anything of the request, is no
+    /// A connection that the other side has closed while it rested, before anything of the request was sent, is no
     /// failure of the request: it goes out by another one.
     async fn by_http1(
         &self,
-        resting: &RefCell<Vec<http1::SendRequest<Body>>>,
-        mut request: Request<Body>,
+        resting: &RefCell<Vec<Http1>>,
+        call: &Call,
+        request: &[u8],
     ) -> Result<Answer, Broken> {
         loop {
             let rested = resting.borrow_mut().pop();
-            let mut line = match rested {
-                Some(line) => line,
-                None => self.connect_http1().await?,
+            let (mut line, is_new) = match rested {
+                Some(line) => (line, false),
+                None => (Http1::new(self.connect().await?), true),
             };
-            if line.ready().await.is_err() {
+            if !is_new && !line.is_usable() {
                 continue;
             }
-            match line.try_send_request(request).await {
+            match line.exchange(&call.method, request).await {
                 Ok(answer) => {
-                    let answer = whole(answer).await?;
                     resting.borrow_mut().push(line);
                     return Ok(answer);
                 }
-                Err(mut error) => match error.take_message() {
-                    Some(unsent) => request = unsent,
-                    None => return Err(Broken::new("broken", error.error())),
-                },
+                Err(http1::Error::Unsent) if !is_new => {}
+                Err(error @ http1::Error::CutOff) => return Err(Broken::new("cut off", &error)),
+                Err(error) => return Err(Broken::new("broken", &error)),
             }
         }
     }
@@ -117,14 +133,6 @@ impl Lines {
         sender.ready().await.map_err(|error| Broken::new("broken", &error))?;
         let answer = sender.send_request(request).await;
         whole(answer.map_err(|error| Broken::new("broken", &error))?).await
-    }
-
-    async fn connect_http1(&self) -> Result<http1::SendRequest<Body>, Broken> {
-        let io = TokioIo::new(self.connect().await?);
-        let (sender, connection) =
-            http1::handshake(io).await.map_err(|error| Broken::new("connect", &error))?;
-        tokio::task::spawn_local(connection);
-        Ok(sender)
     }
 
     async fn connect_http2(&self) -> Result<http2::SendRequest<Body>, Broken> {

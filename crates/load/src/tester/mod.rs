@@ -11,6 +11,7 @@
 mod arrivals;
 mod call;
 mod compare;
+mod http1;
 mod line;
 mod mix;
 mod report;

@@ -140,8 +140,8 @@ impl Within {
     async fn exchange(self: Rc<Self>, sent: Sent, trace: Option<Trace>) {
         let header = trace.as_ref().map(Trace::header);
         let call = &self.plan.offers[sent.offer].calls[sent.call];
-        let message = call.message(sent.number, header);
-        let answer = self.lines[sent.offer].send(message, self.plan.timeout).await;
+        let line = &self.lines[sent.offer];
+        let answer = line.send(call, sent.number, header, self.plan.timeout).await;
         let ended = Instant::now();
         self.shared.in_flight.fetch_sub(1, Ordering::Relaxed);
         let missed = match answer {
