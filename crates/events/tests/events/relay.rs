@@ -1,6 +1,6 @@
 //! Who may publish, and when a relay stops.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ficus_events::lag;
 use sqlx::Connection as _;
@@ -121,6 +121,36 @@ async fn an_idle_relay_confirms_later_snapshots() {
             .unwrap()
     })
     .await;
+    bench.stop().await;
+}
+
+#[tokio::test]
+async fn events_that_come_one_upon_another_leave_together() {
+    let mut bench = Bench::new().await;
+    let waker = bench.start_relay("relay");
+    bench.write_one("book", b"").await;
+    bench.wait_for_relay().await;
+    let count = "CREATE SEQUENCE rounds;
+        CREATE FUNCTION count_round() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+            PERFORM nextval('rounds');
+            RETURN NEW;
+        END $$;
+        CREATE TRIGGER count AFTER UPDATE OF snap ON ficus.relay FOR EACH ROW EXECUTE FUNCTION count_round()";
+    bench.run(count).await;
+    let begun = Instant::now();
+    for _ in 0..300 {
+        let mut tx = bench.pool.begin().await.unwrap();
+        bench.write(&mut tx, "one book", b"").await;
+        bench.write(&mut tx, "another", b"").await;
+        tx.commit().await.unwrap();
+        waker.wake();
+    }
+    bench.wait_for_relay().await;
+    let rounds = bench.number("SELECT last_value FROM rounds").await;
+    // A round of several events takes 10 ms or more; half a second without any is one more, and so is the first.
+    let most = begun.elapsed().as_millis() / 10 + begun.elapsed().as_millis() / 500 + 2;
+    assert!(u128::try_from(rounds).unwrap() <= most, "{rounds} rounds in {:?}", begun.elapsed());
     bench.stop().await;
 }
 
