@@ -17,6 +17,8 @@ const REST: Duration = Duration::from_secs(1);
 const COMMAND: Duration = Duration::from_secs(90);
 /// How long a command is given again before the first death.
 const INSISTENCE: Duration = Duration::from_mins(2);
+/// What a comparison says of a row that is not the same on both sides.
+const DIFFERS: &str = "differs";
 
 /// Who owns notifications, and how often that has changed.
 #[derive(Debug, Clone, Copy)]
@@ -87,8 +89,13 @@ pub async fn rest_at_service(root: &Root, patience: Duration) -> Result<Owner> {
                     Ok(Err(error)) => refused = format!("{error:#}"),
                     Ok(Ok(Outcome::Done(_))) | Err(_) => {}
                 }
-                // What is refused for its age is refused again.
-                let _ = tokio::time::timeout(COMMAND, compare(root)).await;
+                // What is refused for its age is refused again, and rows that differ keep it from moving for ever.
+                if let Ok(Ok(Outcome::Refused(why))) =
+                    tokio::time::timeout(COMMAND, compare(root)).await
+                    && why.contains(DIFFERS)
+                {
+                    bail!("the service does not become the owner: {}", differences(&why));
+                }
             }
             _ => {}
         }
@@ -102,7 +109,7 @@ pub async fn differing(root: &Root, patience: Duration) -> Result<Option<String>
     loop {
         match compare(root).await? {
             Outcome::Done(_) => return Ok(None),
-            Outcome::Refused(why) if why.contains("differs") => return Ok(Some(differences(&why))),
+            Outcome::Refused(why) if why.contains(DIFFERS) => return Ok(Some(differences(&why))),
             Outcome::Refused(why) if begun.elapsed() > patience => bail!("{why}"),
             Outcome::Refused(_) => tokio::time::sleep(REST).await,
         }

@@ -65,7 +65,8 @@ pub async fn verdict(
         tokio::time::sleep(Duration::from_secs(1)).await;
         (verdict, sent) = judged().await?;
     }
-    if !doubt.echo.is_zero() {
+    let found = verdict.lost + verdict.doubled > 0;
+    if !found && !doubt.echo.is_zero() {
         tokio::time::sleep(doubt.echo).await;
         (verdict, sent) = judged().await?;
     }
