@@ -12,6 +12,7 @@ pub mod cli;
 pub mod controllers;
 pub mod dlq;
 pub mod exit;
+mod fetch;
 mod load;
 pub mod moves;
 pub mod out;

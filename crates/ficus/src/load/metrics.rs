@@ -6,16 +6,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bytes::Bytes;
-use http_body_util::{BodyExt as _, Empty, Limited};
-use hyper_util::{
-    client::legacy::{Client, connect::HttpConnector},
-    rt::TokioExecutor,
-};
 use serde::Serialize;
 use tokio::task::JoinSet;
 
-use crate::out;
+use crate::{fetch::Fetcher, out};
 
 const EACH: Duration = Duration::from_secs(1);
 const PATIENCE: Duration = Duration::from_millis(900);
@@ -127,15 +121,14 @@ impl Watching {
 }
 
 async fn follow(program: String, url: String, begun: Instant, read: Arc<Mutex<Vec<Read>>>) {
-    let client: Client<HttpConnector, Empty<Bytes>> =
-        Client::builder(TokioExecutor::new()).build_http();
+    let client = Fetcher::new(PATIENCE, MAX_ANSWER);
     let mut ticks = tokio::time::interval(EACH);
     let mut told = false;
     loop {
         ticks.tick().await;
         let at = begun.elapsed().as_secs_f64();
-        match tokio::time::timeout(PATIENCE, get(&client, &url)).await {
-            Ok(Some(text)) => {
+        match get(&client, &url).await {
+            Some(text) => {
                 let sums = sums(&text);
                 let mut read = read.lock().unwrap_or_else(PoisonError::into_inner);
                 read.push(Read { program: program.clone(), at, sums });
@@ -149,11 +142,9 @@ async fn follow(program: String, url: String, begun: Instant, read: Arc<Mutex<Ve
     }
 }
 
-async fn get(client: &Client<HttpConnector, Empty<Bytes>>, url: &str) -> Option<String> {
-    let answer = client.get(url.parse().ok()?).await.ok()?;
-    let right = answer.status().is_success();
-    let body = Limited::new(answer.into_body(), MAX_ANSWER).collect().await.ok()?.to_bytes();
-    String::from_utf8(body.to_vec()).ok().filter(|_| right)
+async fn get(client: &Fetcher, url: &str) -> Option<String> {
+    let (status, body) = client.get(url, "text/plain").await.ok()?;
+    status.is_success().then(|| String::from_utf8(body.to_vec()).ok()).flatten()
 }
 
 /// Of Prometheus's text format (<https://prometheus.io/docs/instrumenting/exposition_formats/>): the known metrics.

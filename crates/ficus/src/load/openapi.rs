@@ -2,17 +2,11 @@
 
 use std::{fmt::Write as _, time::Duration};
 
-use anyhow::{Context as _, anyhow, bail, ensure};
-use bytes::Bytes;
+use anyhow::{Context as _, bail, ensure};
 use ficus_load::{Protocol, Target};
-use http_body_util::{BodyExt as _, Empty, Limited};
-use hyper_util::{
-    client::legacy::{Client, connect::HttpConnector},
-    rt::TokioExecutor,
-};
 use serde_json::Value;
 
-use crate::cause::root;
+use crate::fetch::Fetcher;
 
 const PATIENCE: Duration = Duration::from_secs(5);
 const MAX_ANSWER: usize = 16 * 1024 * 1024;
@@ -31,8 +25,7 @@ pub(super) async fn find(
         target.authority
     );
     let base = format!("http://{}", target.authority);
-    let asked = tokio::time::timeout(PATIENCE, document(&base)).await;
-    let document = asked.map_err(|_| anyhow!("no answer within {PATIENCE:?}")).flatten();
+    let document = document(&base).await;
     let document = document.with_context(|| format!("failed to read {base}/openapi.json"))?;
     let (path, method, described) = look_up(&document, operation)?;
     let path = filled(path, &described, parameters)?;
@@ -40,13 +33,8 @@ pub(super) async fn find(
 }
 
 async fn document(base: &str) -> anyhow::Result<Value> {
-    let client: Client<HttpConnector, Empty<Bytes>> =
-        Client::builder(TokioExecutor::new()).build_http();
-    let answer = client.get(format!("{base}/openapi.json").parse()?).await;
-    let answer = answer.map_err(|error| anyhow!("{}", root(&error)))?;
-    let status = answer.status();
-    let body = Limited::new(answer.into_body(), MAX_ANSWER).collect().await;
-    let body = body.map_err(|error| anyhow!("{}", root(error.as_ref())))?.to_bytes();
+    let client = Fetcher::new(PATIENCE, MAX_ANSWER);
+    let (status, body) = client.get(&format!("{base}/openapi.json"), "application/json").await?;
     ensure!(status.is_success(), "it answered {status}; is it the right address?");
     serde_json::from_slice(&body).context("its answer is no JSON")
 }
