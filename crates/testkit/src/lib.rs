@@ -13,6 +13,7 @@ mod noticed;
 mod program;
 pub mod schedule;
 mod server;
+mod setting;
 mod wait;
 
 pub use database::{Database, database};
@@ -22,4 +23,5 @@ pub use locks::{Lock, LockSampler};
 pub use noticed::noticed;
 pub use program::{Program, binary, free_address};
 pub use server::{Server, kafka, unique};
+pub use setting::setting;
 pub use wait::wait_until;

@@ -6,7 +6,10 @@ use ficus_mover::{Budget, Direction, Error, Follower, Phase, Round, Side};
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use sqlx::PgConnection;
 
-use crate::moving::{Moving, crash_after, follow_until_verified, run};
+use crate::{
+    moving::{Moving, crash_after, follow_until_verified, run},
+    setting,
+};
 
 /// One or more statements that a customer of this side may send; some may be refused by the tables.
 pub type Write = fn(Side, &mut StdRng) -> String;
@@ -16,8 +19,7 @@ const SESSIONS: usize = 3;
 
 /// Installs the move and runs a schedule there, back and there again.
 pub async fn run_schedule(moving: &mut Moving, write: Write) {
-    let seed = std::env::var("FICUS_SEED").ok().and_then(|seed| seed.parse().ok());
-    let seed: u64 = seed.unwrap_or_else(|| u64::from(std::process::id()));
+    let seed = setting("FICUS_SEED", std::process::id().into());
     eprintln!("FICUS_SEED={seed}");
     let mut rng = StdRng::seed_from_u64(seed);
     moving.install().await;

@@ -11,7 +11,7 @@ use ficus_owners::Side;
 use ficus_process::{random, trace};
 use sqlx::PgPool;
 use tracing::Instrument as _;
-use trellis_testkit::noticed;
+use trellis_testkit::{noticed, setting};
 
 use crate::bench::{Bench, CAPABILITY, PATIENCE, owned_by, owners};
 
@@ -23,7 +23,7 @@ const EVENTS_EACH: usize = 9;
 
 /// `FICUS_EVENTS=1000000` for a run by hand.
 fn events_wanted() -> usize {
-    std::env::var("FICUS_EVENTS").map_or(100_000, |events| events.parse().unwrap())
+    usize::try_from(setting("FICUS_EVENTS", 100_000)).unwrap()
 }
 
 /// Begins early, which gives its transactions low numbers, and commits late, so that lower ids become visible

@@ -88,13 +88,13 @@ async fn by_ficus(ours: &Path, target: &str) -> Result<f64> {
     command.arg("--in-flight").arg(IN_FLIGHT.to_string());
     a_core(&mut command, |said| {
         let told: Value = serde_json::from_str(said).ok()?;
-        ensure_right(&told).then(|| told["ok"].as_u64()).flatten()
+        is_right(&told).then(|| told["ok"].as_u64()).flatten()
     })
     .await
 }
 
 /// No request was answered wrongly; what was shed was never sent.
-fn ensure_right(told: &Value) -> bool {
+fn is_right(told: &Value) -> bool {
     told["errors"].as_object().is_some_and(serde_json::Map::is_empty)
 }
 

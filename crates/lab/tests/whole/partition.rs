@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use sqlx::postgres::PgConnectOptions;
 use tokio::task::JoinHandle;
 use trellis_lab::servers::Partition;
-use trellis_testkit::wait_until;
+use trellis_testkit::{setting, wait_until};
 
 use crate::http;
 use crate::people::{People, Person};
@@ -19,7 +19,8 @@ const SILENCE: Duration = Duration::from_secs(5);
 const RECOVERY: Duration = Duration::from_secs(3);
 const WELL: Duration = Duration::from_secs(2);
 const EVERY: Duration = Duration::from_millis(50);
-const CUTS: usize = 4;
+/// `FICUS_CUTS=200` for a run by hand.
+const CUTS: u64 = 4;
 
 /// When each request was sent, and what it was answered if that was wrong.
 type Answers = Arc<Mutex<Vec<(Instant, Option<String>)>>>;
@@ -82,8 +83,8 @@ async fn a_database_that_was_silent_is_used_again_at_once() {
     let (ended, answers) = (Arc::new(AtomicBool::new(false)), Answers::default());
     let asking =
         tokio::spawn(ask(stack.gateway(), person, task, Arc::clone(&ended), Arc::clone(&answers)));
-    for cut in 0..CUTS {
-        let partition = &partitions[cut % 2];
+    for cut in 0..setting("FICUS_CUTS", CUTS) {
+        let partition = &partitions[usize::from(cut % 2 == 1)];
         partition.cut();
         tokio::time::sleep(SILENCE).await;
         partition.mend();

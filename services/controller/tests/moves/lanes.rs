@@ -37,8 +37,3 @@ pub fn in_lanes<T: Send>(
     let failed = |number| panic!("failed: {}", replay(number));
     done.into_iter().map(|(number, outcome)| outcome.unwrap_or_else(|_| failed(number))).collect()
 }
-
-/// A number from the environment.
-pub fn number(variable: &str) -> Option<u64> {
-    std::env::var(variable).ok().and_then(|text| text.parse().ok())
-}

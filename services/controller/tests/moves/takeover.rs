@@ -3,10 +3,10 @@
 use std::time::{Duration, Instant};
 
 use crate::{
-    lanes::{in_lanes, number},
+    lanes::in_lanes,
     shop::{Shop, Writers, done, verb},
 };
-use trellis_testkit::{free_address, wait_until};
+use trellis_testkit::{free_address, setting, wait_until};
 
 /// How often each place is met; `FICUS_KILLS=50` is more thorough.
 const PASSES: u64 = 3;
@@ -85,7 +85,7 @@ async fn killed_everywhere(places: &[(&'static str, bool)]) -> Duration {
     let mut shop = Shop::new().await;
     let (first, monolith_first) = (failpoint(places[0].0), places[0].1);
     shop.controller(if monolith_first { &first } else { "" }).await;
-    let writers = Writers::start(&shop, 1).await;
+    let writers = Writers::gentle(&shop).await;
     shop.verified().await;
     if !monolith_first {
         done(&shop.switch(true).await.unwrap());
@@ -113,7 +113,7 @@ async fn killed_everywhere(places: &[(&'static str, bool)]) -> Duration {
 
 /// Every pass on databases of its own, several at once.
 fn killed_in_passes(places: &[(&'static str, bool)]) {
-    let passes = number("FICUS_KILLS").unwrap_or(PASSES);
+    let passes = setting("FICUS_KILLS", PASSES);
     let replay = |pass| format!("pass {pass} of {passes}");
     let slowest = in_lanes(LANES, 0..passes, replay, async |_| killed_everywhere(places).await);
     println!("{passes} passes, at rest after {:?} at most", slowest.iter().max());

@@ -11,10 +11,10 @@ use rand::{Rng, SeedableRng, rngs::StdRng, seq::IndexedRandom};
 use sqlx::{Executor, PgPool};
 use tokio::net::TcpStream;
 use tonic::{Response, Status, transport::Channel};
-use trellis_testkit::{noticed, wait_until};
+use trellis_testkit::{noticed, setting, wait_until};
 
 use crate::{
-    lanes::{in_lanes, number},
+    lanes::in_lanes,
     shop::{CAPABILITY, Shop, Writers, done, verb},
 };
 
@@ -265,7 +265,7 @@ struct Walked {
 async fn walk(seed: u64) -> Walked {
     let mut rng = StdRng::seed_from_u64(seed);
     let mut shop = Shop::new().await;
-    let writers = Writers::start(&shop, 1).await;
+    let writers = Writers::gentle(&shop).await;
     let mut walked = Walked { steps: rng.random_range(6..=14), ..Walked::default() };
     let mut path = Vec::new();
     for number in 0..walked.steps {
@@ -299,8 +299,8 @@ async fn walk(seed: u64) -> Walked {
 
 #[test]
 fn random_walks_end_where_the_journal_says_and_the_doctor_finds_nothing() {
-    let first = number("FICUS_SEED").unwrap_or_else(|| u64::from(std::process::id()) * 10_000);
-    let walks = number("FICUS_WALKS").unwrap_or(WALKS);
+    let first = setting("FICUS_SEED", u64::from(std::process::id()) * 10_000);
+    let walks = setting("FICUS_WALKS", WALKS);
     println!("FICUS_SEED={first} FICUS_WALKS={walks}");
     let replay = |seed| format!("FICUS_SEED={seed} FICUS_WALKS=1 walks it again");
     let mut sum = Walked::default();
@@ -319,7 +319,7 @@ fn random_walks_end_where_the_journal_says_and_the_doctor_finds_nothing() {
 async fn a_walk_that_ends_behind_the_fence_is_healed() {
     let mut shop = Shop::new().await;
     shop.controller("controller.C1=kill").await;
-    let writers = Writers::start(&shop, 1).await;
+    let writers = Writers::gentle(&shop).await;
     shop.verified().await;
     assert!(shop.switch_once(true).await.is_err(), "it was to die");
     shop.controllers.clear();

@@ -10,6 +10,7 @@ use tokio::{
     net::TcpStream,
     task::JoinSet,
 };
+use trellis_testkit::setting;
 
 use crate::stand::{LIMITS, MOVING, Stand};
 
@@ -20,7 +21,7 @@ const HEAD: &str = "POST /v1/inbox/7/read HTTP/1.1\r\nHost: a\r\n";
 
 /// `FICUS_CONNECTIONS=9000` for a run by hand; each takes two files of this process.
 fn connections() -> u64 {
-    std::env::var("FICUS_CONNECTIONS").map_or(200, |connections| connections.parse().unwrap())
+    setting("FICUS_CONNECTIONS", 200)
 }
 
 async fn start() -> Stand {

@@ -15,16 +15,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use document::Document;
+use trellis_testkit::setting;
 use worker::{Tally, Worker};
 
 use crate::stack::Stack;
 
 /// They send at the same time, each for a person of its own.
 const WORKERS: u64 = 4;
-
-fn setting(name: &str, default: u64) -> u64 {
-    std::env::var(name).ok().and_then(|value| value.parse().ok()).unwrap_or(default)
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_request_made_from_the_document_is_a_server_error() {

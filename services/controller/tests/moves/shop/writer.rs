@@ -28,13 +28,25 @@ struct Writer {
     owners: Owners,
     monolith: PgPool,
     service: PgPool,
+    /// Between two orders.
+    rest: Duration,
 }
 
 impl Writers {
+    /// So many, each of some 150 orders a second.
     pub async fn start(shop: &Shop, count: usize) -> Self {
+        Self::resting(shop, count, Duration::from_millis(4)).await
+    }
+
+    /// One of some 40 orders a second, where many shops share a machine.
+    pub async fn gentle(shop: &Shop) -> Self {
+        Self::resting(shop, 1, Duration::from_millis(20)).await
+    }
+
+    async fn resting(shop: &Shop, count: usize, rest: Duration) -> Self {
         let owners = shop.picker(Role::Gateway).await;
-        let writer =
-            Writer { owners, monolith: shop.monolith.clone(), service: shop.service.clone() };
+        let (monolith, service) = (shop.monolith.clone(), shop.service.clone());
+        let writer = Writer { owners, monolith, service, rest };
         let ended = Arc::new(AtomicBool::new(false));
         let acknowledged = Arc::new(Mutex::new(Vec::new()));
         let slowest = Arc::new(Mutex::new(Duration::ZERO));
@@ -95,7 +107,7 @@ impl Writer {
                 Err(error) => panic!("{customer}: {error}"),
             }
         }
-        tokio::time::sleep(Duration::from_millis(4)).await;
+        tokio::time::sleep(self.rest).await;
     }
 
     async fn write(&self, owner: Side, customer: &str) -> sqlx::Result<()> {
