@@ -14,7 +14,7 @@ use crate::people::{People, Person};
 use crate::stack::{PATIENCE, Stack};
 
 /// So long the mail server takes for a mail: whenever a switch comes some are on their way.
-const EACH: u64 = 400;
+const EACH: u64 = 250;
 
 /// User, template and cause: what makes a mail one.
 type Cause = (i64, String, String);
@@ -45,7 +45,7 @@ impl Causers {
     async fn have_gone_on(&self) {
         let before = self.count.load(Ordering::Relaxed);
         wait_until("mails are caused", PATIENCE, async || {
-            self.count.load(Ordering::Relaxed) >= before + 60
+            self.count.load(Ordering::Relaxed) >= before + 30
         })
         .await;
     }
