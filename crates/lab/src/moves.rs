@@ -149,13 +149,16 @@ pub async fn owner(root: &Root) -> Result<Owner> {
     Ok(Owner { is_service, rests, switches })
 }
 
-/// Gives a block of commands again for as long as it is refused, for two minutes.
+/// Gives a block of commands again for as long as it is refused, for two minutes; rows that differ are not refused
+/// for now but for ever.
 pub async fn insist(root: &Root, block: &str) -> Result<()> {
     let begun = Instant::now();
     loop {
         match shell::run(root, block).await? {
             Outcome::Done(_) => return Ok(()),
-            Outcome::Refused(why) if begun.elapsed() > INSISTENCE => bail!("{why}"),
+            Outcome::Refused(why) if begun.elapsed() > INSISTENCE || why.contains(DIFFERS) => {
+                bail!("{why}")
+            }
             Outcome::Refused(_) => tokio::time::sleep(REST).await,
         }
     }
