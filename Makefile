@@ -34,7 +34,7 @@ test-17: build ## Run the tests of stores, events and the mover on PostgreSQL 17
 kill: build ## Kill whatever runs, under load, and see that nothing is lost (6 minutes)
 	$(LAB) kill $(KILL)
 
-faults: build ## Take out one mechanism at a time, and see that it is noticed (15 minutes)
+faults: build ## Take out one mechanism at a time, and see that it is noticed (10 minutes)
 	$(LAB) faults $(FAULTS)
 
 bench: deps ## Measure beside opponents, on a release build
