@@ -274,7 +274,9 @@ async fn under_load(
 
     let stale = stale();
     if !sound && !stale.is_empty() {
-        return Ok(Verdict { stale: stale.len(), findings: stale, ..Verdict::default() });
+        let mut verdict = Verdict::default();
+        verdict.note_stale(&stale);
+        return Ok(verdict);
     }
     let stopped = facts::relays_stopped(&stack).await?;
     if !stopped.is_empty() {

@@ -94,10 +94,7 @@ pub async fn verdict(
         verdict.note(format!("dead letter: {finding}"));
     }
     let world = lock();
-    verdict.stale = world.stale.len();
-    for finding in &world.stale {
-        verdict.note(format!("stale: {finding}"));
-    }
+    verdict.note_stale(&world.stale);
     Ok(verdict)
 }
 

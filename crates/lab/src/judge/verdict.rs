@@ -45,6 +45,14 @@ impl Verdict {
         self.note(format!("lost: {what}"));
     }
 
+    /// Answers that lacked what had been acknowledged.
+    pub fn note_stale(&mut self, stale: &[String]) {
+        self.stale = stale.len();
+        for finding in stale {
+            self.note(format!("stale: {finding}"));
+        }
+    }
+
     /// Puts a finding down in words.
     pub fn note(&mut self, finding: String) {
         if self.findings.len() < FINDINGS_KEPT {
