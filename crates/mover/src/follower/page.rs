@@ -21,8 +21,9 @@ pub(crate) struct Entry {
 
 /// What became visible between P and S: `xid` from P's xmax on, and those that were open at P. Each part is in
 /// the order of the index, which a page goes by, and ends at the limit; `id` alone orders nothing here, or the
-/// planner would read the whole log by it. S is the round's snapshot, older than this page's own from the second
-/// page on.
+/// planner would read the whole log by it. Where the index is read from is one bound, the later of P's xmax and the
+/// page before: of two, PostgreSQL may begin at either and passes over all that is between. S is the round's snapshot,
+/// older than this page's own from the second page on.
 const ENTRIES: &str = "
     SELECT xid::text AS xid, id, tbl,
            (SELECT jsonb_object_agg(e.key, e.value)
@@ -38,8 +39,9 @@ const ENTRIES: &str = "
          ORDER BY d.xid, d.id LIMIT $6)
         UNION ALL
         (SELECT xid, id, tbl, key, links FROM ficus.dirty
-         WHERE capability = $1 AND xid >= pg_snapshot_xmax($2::text::pg_snapshot)
-           AND (xid, id) > ($4::text::xid8, $5)
+         WHERE capability = $1
+           AND (xid, id) > (greatest($4::text::xid8, pg_snapshot_xmax($2::text::pg_snapshot)),
+                            CASE WHEN $4::text::xid8 >= pg_snapshot_xmax($2::text::pg_snapshot) THEN $5 ELSE 0 END)
            AND pg_visible_in_snapshot(xid, $3::text::pg_snapshot)
          ORDER BY xid, id LIMIT $6)
     ) AS page
