@@ -1,11 +1,13 @@
-//! GET of a document that fits into memory, over plain HTTP.
+//! GET of a document that fits into memory.
 
 use std::time::Duration;
 
 use anyhow::anyhow;
 use bytes::Bytes;
+use ficus_load::Dialer;
 use http_body_util::{BodyExt as _, Empty, Limited};
 use hyper::{Request, StatusCode, header::ACCEPT};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::{
     client::legacy::{self, connect::HttpConnector},
     rt::TokioExecutor,
@@ -13,17 +15,27 @@ use hyper_util::{
 
 use crate::cause::root;
 
+/// What a client sends its requests through, by `http` or `https`.
+pub(crate) fn connector(dialer: &Dialer) -> HttpsConnector<HttpConnector> {
+    HttpsConnectorBuilder::new()
+        .with_tls_config(dialer.tls())
+        .https_or_http()
+        .enable_http1()
+        .build()
+}
+
 /// Keeps its connections.
 pub(crate) struct Fetcher {
-    inner: legacy::Client<HttpConnector, Empty<Bytes>>,
+    inner: legacy::Client<HttpsConnector<HttpConnector>, Empty<Bytes>>,
     patience: Duration,
     /// Of an answer's body, in bytes.
     most: usize,
 }
 
 impl Fetcher {
-    pub(crate) fn new(patience: Duration, most: usize) -> Self {
-        Self { inner: legacy::Client::builder(TokioExecutor::new()).build_http(), patience, most }
+    pub(crate) fn new(patience: Duration, most: usize, dialer: &Dialer) -> Self {
+        let inner = legacy::Client::builder(TokioExecutor::new()).build(connector(dialer));
+        Self { inner, patience, most }
     }
 
     /// Status and body; an error if there is no whole answer in time, or it is larger than may be.

@@ -63,7 +63,7 @@ impl Trial {
         let world = Arc::new(Mutex::new(world));
         let client = Client::new(GATEWAY, PATIENCE);
         let options = Options { rate: size.rate, in_flight: IN_FLIGHT, seed: size.seed };
-        let load = Load::start(client.clone(), world.clone(), options);
+        let load = Load::start(client.clone(), world.clone(), options)?;
         Ok(Self { stack, before, world, client, load })
     }
 }

@@ -21,9 +21,10 @@ pub use request::{Class, Reply, Request};
 pub use run::{Load, Options};
 pub use scenario::{Planned, Scenario};
 pub use tester::{
-    Arrivals, Body, Call, CallReport, Comparison, Failed, Figure, Judged, Measured, Milliseconds,
-    Offer, Plan, Protocol, Schedule, Second, Series, Shape, Slo, Spacing, Tally, Target, Tester,
-    TesterReport, Unmet, Void, Wanted,
+    Arrivals, Body, Call, CallReport, Check, Comparison, DialError, Dialer, Failed, Figure, Judged,
+    Kind, Measured, Milliseconds, Offer, Plan, Protocol, Schedule, Second, Series, Server, Shape,
+    Share, Slo, Spacing, Stream, Tally, Target, Tester, TesterReport, Unmet, Void, Wanted,
+    messages,
 };
 
 #[cfg(doctest)]

@@ -1,5 +1,6 @@
 //! The open loop: a schedule that does not wait for answers.
 
+use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -10,7 +11,11 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::report::Sample;
+use crate::tester::{Arrivals, Shape, Spacing, Timer};
 use crate::{Client, Planned, Report, Scenario};
+
+/// Longer than anybody waits; whoever holds a [`Load`] ends it.
+const ENDLESS: Duration = Duration::from_hours(24 * 365);
 
 /// How hard, and how far behind it may get.
 #[derive(Debug, Clone, Copy)]
@@ -33,14 +38,19 @@ pub struct Load {
 }
 
 impl Load {
-    /// Begins to send.
-    pub fn start<S: Scenario>(client: Client, scenario: Arc<Mutex<S>>, options: Options) -> Self {
+    /// Begins to send. Fails if the system gives no timer.
+    pub fn start<S: Scenario>(
+        client: Client,
+        scenario: Arc<Mutex<S>>,
+        options: Options,
+    ) -> io::Result<Self> {
+        let timer = Timer::new()?;
         let begun = Instant::now();
         let report = Arc::new(Mutex::new(Report::default()));
         let stop = CancellationToken::new();
         let run = Run { begun, client, scenario, report: report.clone(), options };
-        let schedule = tokio::spawn(run.until(stop.clone()));
-        Self { begun, report, stop: stop.drop_guard(), schedule }
+        let schedule = tokio::spawn(run.until(timer, stop.clone()));
+        Ok(Self { begun, report, stop: stop.drop_guard(), schedule })
     }
 
     /// When the load began.
@@ -76,14 +86,15 @@ struct Run<S> {
 }
 
 impl<S: Scenario> Run<S> {
-    async fn until(self, stop: CancellationToken) {
+    async fn until(self, timer: Timer, stop: CancellationToken) {
         let permits = Arc::new(Semaphore::new(self.options.in_flight as usize));
         let mut random = StdRng::seed_from_u64(self.options.seed);
-        for number in 0_u32.. {
-            let due = Duration::from_secs_f64(f64::from(number) / self.options.rate);
+        let shape = Shape::constant(self.options.rate);
+        for due in Arrivals::new(&shape, ENDLESS, Spacing::Even, self.options.seed) {
             tokio::select! {
                 () = stop.cancelled() => break,
-                () = tokio::time::sleep_until((self.begun + due).into()) => {}
+                // A timer that failed does not keep requests back.
+                _ = timer.until(self.begun + due) => {}
             }
             let planned = lock(&self.scenario).next(&mut random);
             lock(&self.report).due(planned.request.route, due);

@@ -66,7 +66,7 @@ async fn load(base: &str, in_flight: u32, length: Duration) -> (Report, Arc<Mute
     let scenario: Arc<Mutex<Same>> = Arc::default();
     let client = Client::new(base, Duration::from_secs(10));
     let options = Options { rate: 100.0, in_flight, seed: 1 };
-    let load = Load::start(client, scenario.clone(), options);
+    let load = Load::start(client, scenario.clone(), options).unwrap();
     tokio::time::sleep(length).await;
     (load.stop().await, scenario)
 }

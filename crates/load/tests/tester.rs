@@ -9,8 +9,8 @@ use std::{
 use axum::{Router, http::StatusCode as Status, routing::get};
 use bytes::Bytes;
 use ficus_load::{
-    Body, Call, Client, Offer, Plan, Request, Schedule, Shape, Slo, Spacing, Tally, Target, Tester,
-    TesterReport, Wanted,
+    Body, Call, Client, Dialer, Kind, Offer, Plan, Request, Schedule, Shape, Share, Slo, Spacing,
+    Tally, Target, Tester, TesterReport, Wanted,
 };
 use http::{HeaderMap, Method};
 use tokio::{
@@ -58,15 +58,10 @@ fn bimodal(at: Duration) -> Duration {
 
 fn plan(target: &str, rate: &str, length: Duration) -> Plan {
     let target: Target = target.parse().unwrap();
-    let headers = Arc::new(Call::http_headers(&target, HeaderMap::new()));
-    let body = Body::Fixed(Bytes::new());
-    let call = Call::http(&target, Method::GET, headers, body, Wanted::Success);
-    let offer = Offer {
-        name: "call".to_owned(),
-        weight: 1.0,
-        address: target.address(),
-        calls: vec![call],
-    };
+    let kind = Kind::http(&target, Method::GET, HeaderMap::new(), Wanted::Success);
+    let call = Call::new(kind, &target, Body::Fixed(Bytes::new()));
+    let offer =
+        Offer { name: "call".to_owned(), weight: 1.0, server: target.server(), calls: vec![call] };
     Plan {
         name: target.to_string(),
         offers: vec![offer],
@@ -84,6 +79,8 @@ fn plan(target: &str, rate: &str, length: Duration) -> Plan {
         traced: 0.1,
         traces: 1,
         first_number: 0,
+        share: Share::default(),
+        dialer: Dialer::new(None).unwrap(),
     }
 }
 
@@ -236,4 +233,34 @@ async fn a_connection_that_was_closed_at_rest_is_no_error() {
     });
     let (tally, report) = run(&plan(&target, "50", Duration::from_secs(1))).await;
     assert_eq!(report.ok, report.sent, "{:?}", tally.errors);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn testers_with_a_share_each_send_the_schedule_together() {
+    let came = Arc::new(Mutex::new(Vec::new()));
+    let kept = came.clone();
+    let answer = move |body: String| {
+        let kept = kept.clone();
+        async move { kept.lock().unwrap().push(body) }
+    };
+    let base = serve(Router::new().route("/", axum::routing::post(answer))).await;
+    let mut plan = plan(&base, "200", Duration::from_secs(1));
+    let call = &mut plan.offers[0].calls[0];
+    let target: Target = base.parse().unwrap();
+    let kind = Kind::http(&target, Method::POST, HeaderMap::new(), Wanted::Success);
+    call.kind = Arc::new(kind);
+    call.body = Body::new(Bytes::from_static(b"#"), "#");
+    let mut rates = 0.0;
+    for part in 0..3 {
+        plan.share = Share { part, of: 3 };
+        rates += run(&plan).await.1.target_rate;
+    }
+    let mut came: Vec<u32> =
+        came.lock().unwrap().iter().map(|body| body.parse().unwrap()).collect();
+    came.sort_unstable();
+    let whole = u32::try_from(came.len()).unwrap();
+    assert_eq!(came, (0..whole).collect::<Vec<_>>(), "each once");
+    let whole = f64::from(whole);
+    // Each run is over with its last request, a little before the second is.
+    assert!(whole > 100.0 && (rates / whole - 1.0).abs() < 0.1, "{rates} of {whole}");
 }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use clap::{Args, Subcommand};
-use ficus_load::{Shape, Slo, Target};
+use ficus_load::{Shape, Share, Slo, Target};
 use http::{Method, StatusCode};
 
 use super::duration;
@@ -31,7 +31,8 @@ Examples:
   ficus load http://127.0.0.1:8200/v1/teams --rate 100..1000 --header 'Authorization: Bearer …'
   ficus load grpc://127.0.0.1:8231/grpc.health.v1.Health/Check --rate 500 --slo 'p99<50ms,errors<0.1%'
   ficus load http://127.0.0.1:8200/ --expect 404 --rate '200^2000' --spacing poisson --out spike.json
-  ficus load http://127.0.0.1:8200 --operation Tasks_ListTasks --param project_id=7 --header 'Authorization: Bearer …'
+  ficus load http://127.0.0.1:8200 --operation Tasks_ListTasks --param project_id=7 --check schema
+  ficus load https://shop.example.test/items --ca staging.pem --check '/items/0/id'
   ficus load gateway --replay arrivals.log
   ficus load compare before.json after.json"
 )]
@@ -39,7 +40,7 @@ pub struct LoadCommand {
     #[command(subcommand)]
     pub verb: Option<LoadVerb>,
     /// A scenario (SERVICE, SERVICE/NAME or a .toml file), or a URL: http://host:port/path, or
-    /// grpc://host:port/package.Service/Method of a target that has server reflection
+    /// grpc://host:port/package.Service/Method of a target that has server reflection; https and grpcs with TLS
     #[arg(required = true)]
     pub target: Option<Aim>,
     /// Requests a second: 500, or 100..1000 (a ramp), 100,200,400 (steps), 200^2000 (a spike in the middle fifth);
@@ -64,8 +65,8 @@ pub struct LoadCommand {
     /// Another value for a name of the scenario, as 'gateway=http://127.0.0.1:8200'; may be given again
     #[arg(long, value_name = "NAME=VALUE", value_parser = pair)]
     pub set: Vec<(String, String)>,
-    /// JSON, or @FILE; for gRPC the request in the JSON form of protocol buffers. ${number} is another one in each
-    /// HTTP request
+    /// JSON, or @FILE; for gRPC the request in the JSON form of protocol buffers, or a list of them for a method that
+    /// takes a stream. ${number} in a text is another one in each request
     #[arg(long)]
     pub body: Option<String>,
     /// GET, or POST with a body, unless told otherwise
@@ -83,6 +84,13 @@ pub struct LoadCommand {
     /// Statuses that are right, as 200,404; without it any 2xx
     #[arg(long, value_delimiter = ',')]
     pub expect: Vec<StatusCode>,
+    /// What an answer must be besides: schema (as gRPC reflection or the operation describes it), /place or /place=value
+    /// in its JSON (RFC 6901), or a text that is in it; may be given again
+    #[arg(long, value_name = "WHAT")]
+    pub check: Vec<String>,
+    /// Certificates in PEM; who has one that they vouch for is believed, instead of whom the system believes
+    #[arg(long, value_name = "FILE")]
+    pub ca: Option<PathBuf>,
     /// What must be reached, as 'p99<50ms,errors<0.1%' (p50, p90, p99, p99.9, max, errors)
     #[arg(long)]
     pub slo: Option<Slo>,
@@ -117,6 +125,16 @@ pub struct LoadCommand {
     /// The same seed gives the same schedule
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
+    /// One of several testers with one schedule, which begin together: 0/4, 1/4, 2/4 or 3/4 of its requests. `ficus
+    /// load merge` adds up their reports
+    #[arg(
+        long,
+        value_name = "PART/OF",
+        default_value = "0/1",
+        hide_default_value = true,
+        conflicts_with = "find_capacity"
+    )]
+    pub share: Share,
 }
 
 #[derive(Debug, Subcommand)]
@@ -226,7 +244,7 @@ mod tests {
         assert_eq!(aim("gateway/cold"), Ok(Aim::Scenario("gateway/cold".to_owned())));
         assert_eq!(aim("./my.toml"), Ok(Aim::File("./my.toml".into())));
         assert!(matches!(aim("http://127.0.0.1:1/"), Ok(Aim::Url(_))));
-        assert!(aim("https://a/").expect_err("TLS").contains("TLS"));
+        assert!(matches!(aim("grpcs://a/b.C/D"), Ok(Aim::Url(_))));
         for wrong in ["", "127.0.0.1:8200", "a/b/c"] {
             assert!(aim(wrong).expect_err(wrong).contains("nor a URL"), "{wrong}");
         }

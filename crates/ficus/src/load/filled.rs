@@ -23,15 +23,13 @@ pub(super) struct Filled {
     /// May hold the mark of a number.
     pub body: Option<Bytes>,
     pub wanted: Wanted,
+    pub check: Vec<String>,
 }
 
 impl Filled {
-    /// A call's, whose body over HTTP may have a place for a number. Fails at a name that stands for nothing, and at
-    /// what cannot be sent.
+    /// A call's, whose body may have a place for a number. Fails at a name that stands for nothing, and at what cannot
+    /// be sent.
     pub fn call(request: &Request, names: &Names) -> anyhow::Result<Self> {
-        if fill(&request.url, names)?.starts_with("grpc://") {
-            return Self::new(request, names, names);
-        }
         Self::new(request, names, &with_number(names))
     }
 
@@ -56,7 +54,7 @@ impl Filled {
             Protocol::Grpc => {
                 ensure!(
                     request.method.is_none() && request.expect.is_empty(),
-                    "method and expect are for http:// targets; a gRPC call is right if it ends with OK"
+                    "method and expect are for HTTP targets; a gRPC call is right if it ends with OK"
                 );
                 (Method::POST, Wanted::GrpcOk)
             }
@@ -68,7 +66,9 @@ impl Filled {
                 headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static("application/json"));
             }
         }
-        Ok(Self { target, method, headers, body, wanted })
+        let check = request.check.iter().map(|check| fill(check, names));
+        let check = check.collect::<anyhow::Result<_>>()?;
+        Ok(Self { target, method, headers, body, wanted, check })
     }
 }
 

@@ -6,6 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use ficus_load::Dialer;
 use serde::Serialize;
 use tokio::task::JoinSet;
 
@@ -106,11 +107,12 @@ struct Read {
 
 impl Watching {
     /// Begins to read; says so once where nothing is served.
-    pub fn start(urls: &BTreeMap<String, String>, begun: Instant) -> Self {
+    pub fn start(urls: &BTreeMap<String, String>, dialer: &Dialer, begun: Instant) -> Self {
         let read = Arc::new(Mutex::new(Vec::new()));
         let mut tasks = JoinSet::new();
         for (program, url) in urls {
-            tasks.spawn(follow(program.clone(), url.clone(), begun, read.clone()));
+            let client = Fetcher::new(PATIENCE, MAX_ANSWER, dialer);
+            tasks.spawn(follow(program.clone(), url.clone(), client, begun, read.clone()));
         }
         Self { read, _tasks: tasks }
     }
@@ -120,8 +122,13 @@ impl Watching {
     }
 }
 
-async fn follow(program: String, url: String, begun: Instant, read: Arc<Mutex<Vec<Read>>>) {
-    let client = Fetcher::new(PATIENCE, MAX_ANSWER);
+async fn follow(
+    program: String,
+    url: String,
+    client: Fetcher,
+    begun: Instant,
+    read: Arc<Mutex<Vec<Read>>>,
+) {
     let mut ticks = tokio::time::interval(EACH);
     let mut told = false;
     loop {

@@ -5,11 +5,12 @@
 //! ```
 //!
 //! [`plan`] puts it together of [`scenario`], [`users`], [`template`] and [`filled`]; [`reflect`] and [`openapi`] ask a
-//! target what it takes, [`recorded`] reads when requests came, [`inside`] says who asks; [`watch`] shows what happens,
-//! [`metrics`] reads what programs say of themselves, [`capacity`] tries one rate after the other; [`table`] and [`page`] show what happened, [`reports`]
-//! compares and adds up what was written.
+//! target what it takes, [`check`] says what answers must be, [`recorded`] reads when requests came, [`inside`] says who
+//! asks; [`watch`] shows what happens, [`metrics`] reads what programs say of themselves, [`capacity`] tries one rate
+//! after the other; [`table`] and [`page`] show what happened, [`reports`] compares and adds up what was written.
 
 mod capacity;
+mod check;
 mod filled;
 mod inside;
 mod metrics;
@@ -128,7 +129,7 @@ fn told<R>(plan: &Plan, started_at: String, report: R) -> Told<R> {
 
 /// Runs a plan from its beginning to its end, before the eyes of whoever waits.
 async fn once(plan: &Plan, made: &Made) -> anyhow::Result<Ran> {
-    let watching = metrics::Watching::start(&made.metrics, Instant::now());
+    let watching = metrics::Watching::start(&made.metrics, &plan.dialer, Instant::now());
     let tester = Tester::start(plan).context("failed to start threads")?;
     let watched = watch::until_over(&tester, plan).await?;
     let (tally, series) = if watched.abandoned {

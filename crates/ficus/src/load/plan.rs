@@ -1,21 +1,31 @@
 //! From flags, and a scenario if one is named, to what is sent.
 
-use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use anyhow::{Context as _, anyhow, bail, ensure};
 use bytes::Bytes;
-use ficus_load::{Body, Call, Offer, Plan, Protocol, Schedule, Shape, Slo, Target};
+use ficus_load::{
+    Body, Call, Check, DialError, Dialer, Kind, Offer, Plan, Protocol, Schedule, Server, Shape,
+    Slo, Target, Wanted,
+};
 use ficus_process::Clock;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::Value;
-use tokio::{net::TcpStream, time::timeout};
+use tokio::time::timeout;
 
 use super::{
     capacity,
+    check::{Form, check},
     filled::Filled,
     inside::Inside,
-    openapi, recorded,
-    reflect::Reflection,
+    openapi::{self, Answers},
+    recorded,
+    reflect::{self, Reflection},
     scenario::{self, Scenario},
     template::{NUMBER, Names, fill},
     users,
@@ -39,34 +49,34 @@ pub(super) struct Made {
     pub _inside: Option<Inside>,
 }
 
+/// What is sent, before its names are filled in.
+struct Asked {
+    name: String,
+    scenario: Scenario,
+    /// Where what it names lies.
+    folder: PathBuf,
+    /// Of an operation.
+    answers: Option<Arc<Answers>>,
+}
+
 /// Fails if nothing listens there, if a gRPC method is not known, or if users cannot be set up.
 pub(super) async fn make(command: &LoadCommand, aim: &Aim, folder: &Path) -> anyhow::Result<Made> {
-    let recorded = command.replay.as_deref().map(recorded::read).transpose()?;
+    let dialer = dialer(command)?;
+    let Asked { name, scenario, folder, answers } = asked(command, aim, folder, &dialer).await?;
+    let scenario = Arc::new(scenario);
+    let recorded = match (&command.replay, &scenario.run.replay) {
+        (Some(path), _) => Some(recorded::read(path)?),
+        (None, Some(path)) if command.rate.is_none() && !command.find_capacity => {
+            Some(recorded::read(&folder.join(path))?)
+        }
+        _ => None,
+    };
     let length = length(command, recorded.as_deref());
     ensure!(
         command.warm_up < length,
         "the warm-up of {:?} leaves nothing of {length:?}; give --for more or --warm-up less",
         command.warm_up
     );
-    let (name, scenario) = match aim {
-        Aim::Url(target) => (target.to_string(), of_flags(command, target).await?),
-        Aim::Scenario(name) => {
-            let found = scenario::find(name, folder)?;
-            (found.name, Scenario::read(&found.path)?)
-        }
-        Aim::File(path) => (path.display().to_string(), Scenario::read(path)?),
-    };
-    if !matches!(aim, Aim::Url(_)) {
-        ensure!(
-            command.body.is_none()
-                && command.method.is_none()
-                && command.header.is_empty()
-                && command.expect.is_empty()
-                && command.operation.is_none(),
-            "--body, --method, --header, --expect and --operation go with a URL; what a scenario sends is in its file"
-        );
-    }
-    let scenario = Arc::new(scenario);
     let rate = |text: &String| text.parse::<Shape>().map_err(|error| anyhow!(error));
     let of_file = scenario.run.rate.as_ref().map(rate).transpose()?;
     let slo = |text: &String| text.parse::<Slo>().map_err(|error| anyhow!(error));
@@ -76,17 +86,18 @@ pub(super) async fn make(command: &LoadCommand, aim: &Aim, folder: &Path) -> any
         "--find-capacity needs what must hold; say --slo 'p99<100ms,errors<1%'"
     );
     let common = common(command, &scenario)?;
-    reach(&scenario, &common).await?;
+    reach(&scenario, &common, &dialer).await?;
     let count = command.users.unwrap_or(scenario.users.count);
-    let mut users = users::set_up(&scenario, &common, count).await?;
+    let mut users = users::set_up(&scenario, &common, count, &dialer).await?;
     let inside = match &scenario.users.inside {
         Some(inside) => Some(Inside::open(inside, &mut users, lifetime(command, length)).await?),
         None => None,
     };
-    let mut reflection = Reflection::default();
-    let mut offers = Vec::new();
+    let mut reflection = Reflection::new(&dialer);
+    let (mut offers, mut kept) = (Vec::new(), Kept::default());
     for call in &scenario.call {
-        let offer = offer(call, &common, &users, &mut reflection).await;
+        let offer =
+            offer(call, &common, &users, answers.as_ref(), &mut reflection, &mut kept).await;
         offers.push(offer.with_context(|| format!("{name}: call {}", call.name))?);
     }
     let spacing = command.spacing.or(scenario.run.spacing).unwrap_or(Spacing::Even).into();
@@ -115,11 +126,49 @@ pub(super) async fn make(command: &LoadCommand, aim: &Aim, folder: &Path) -> any
             traced: command.traced / 100.0,
             traces: traces(),
             first_number: 0,
+            share: command.share,
+            dialer,
         },
         slo,
         metrics,
         _inside: inside,
     })
+}
+
+fn dialer(command: &LoadCommand) -> anyhow::Result<Dialer> {
+    let Some(path) = &command.ca else { return Dialer::new(None).map_err(|error| anyhow!(error)) };
+    let read = std::fs::read(path).with_context(|| format!("failed to read {}", path.display()))?;
+    let dialer = Dialer::new(Some(&read)).map_err(|error| anyhow!(error));
+    dialer.with_context(|| format!("{} holds no certificates in PEM", path.display()))
+}
+
+async fn asked(
+    command: &LoadCommand,
+    aim: &Aim,
+    folder: &Path,
+    dialer: &Dialer,
+) -> anyhow::Result<Asked> {
+    let (name, path) = match aim {
+        Aim::Url(target) => return of_flags(command, target, dialer).await,
+        Aim::Scenario(name) => {
+            let found = scenario::find(name, folder)?;
+            (found.name, found.path)
+        }
+        Aim::File(path) => (path.display().to_string(), path.clone()),
+    };
+    ensure!(
+        command.body.is_none()
+            && command.method.is_none()
+            && command.header.is_empty()
+            && command.expect.is_empty()
+            && command.check.is_empty()
+            && command.operation.is_none(),
+        "--body, --method, --header, --expect, --check and --operation go with a URL; what a scenario sends is in its \
+         file"
+    );
+    let scenario = Scenario::read(&path)?;
+    let folder = path.parent().map(Path::to_path_buf).unwrap_or_default();
+    Ok(Asked { name, scenario, folder, answers: None })
 }
 
 /// As asked for, else as long as what is replayed.
@@ -135,7 +184,11 @@ fn lifetime(command: &LoadCommand, length: Duration) -> Duration {
 }
 
 /// The scenario that flags make of one call.
-async fn of_flags(command: &LoadCommand, target: &Target) -> anyhow::Result<Scenario> {
+async fn of_flags(
+    command: &LoadCommand,
+    target: &Target,
+    dialer: &Dialer,
+) -> anyhow::Result<Asked> {
     ensure!(
         command.set.is_empty() && command.users.is_none(),
         "--set and --users go with a scenario, not with a URL"
@@ -148,12 +201,12 @@ async fn of_flags(command: &LoadCommand, target: &Target) -> anyhow::Result<Scen
         header.insert(name.trim().to_owned(), value.trim().to_owned());
     }
     let body = command.body.as_deref().map(body).transpose()?;
-    let (url, method) = match &command.operation {
+    let (url, method, answers) = match &command.operation {
         Some(operation) => {
-            let (url, method) = openapi::find(target, operation, &command.param).await?;
-            (url, Some(method))
+            let found = openapi::find(target, operation, &command.param, dialer).await?;
+            (found.url, Some(found.method), Some(found.answers))
         }
-        None => (target.to_string(), command.method.as_ref().map(ToString::to_string)),
+        None => (target.to_string(), command.method.as_ref().map(ToString::to_string), None),
     };
     let mut scenario = Scenario::default();
     scenario.call.push(scenario::Request {
@@ -164,9 +217,10 @@ async fn of_flags(command: &LoadCommand, target: &Target) -> anyhow::Result<Scen
         header,
         body: body.map(Value::String),
         expect: command.expect.iter().map(http::StatusCode::as_u16).collect(),
+        check: command.check.clone(),
         keep: BTreeMap::new(),
     });
-    Ok(scenario)
+    Ok(Asked { name: target.to_string(), scenario, folder: PathBuf::new(), answers })
 }
 
 /// What names stand for that all users share.
@@ -186,27 +240,40 @@ fn common(command: &LoadCommand, scenario: &Scenario) -> anyhow::Result<Names> {
     Ok(names)
 }
 
-/// Each address is tried once, before anything is sent. Addresses are the same for all users.
-async fn reach(scenario: &Scenario, common: &Names) -> anyhow::Result<()> {
+/// Each server is tried once, before anything is sent. Servers are the same for all users.
+async fn reach(scenario: &Scenario, common: &Names, dialer: &Dialer) -> anyhow::Result<()> {
     let mut tried = Vec::new();
     for request in scenario.users.setup.iter().chain(&scenario.call) {
         let end = request.url.find("://").map_or(0, |at| at + 3);
         let end = request.url[end..].find('/').map_or(request.url.len(), |at| at + end);
         let url = fill(&request.url[..end], common)?;
-        // A gRPC target must have a method; any will do to learn the address.
+        // A gRPC target must have a method; any will do to learn the server.
         let target: Target = format!("{url}/any/path").parse().map_err(|e: String| anyhow!(e))?;
-        let address = target.address();
-        if tried.contains(&address) {
-            continue;
+        let (server, protocol) = (target.server(), target.protocol);
+        if !tried.contains(&(server.clone(), protocol)) {
+            try_out(&server, protocol, dialer).await?;
+            tried.push((server, protocol));
         }
-        let reached = timeout(PATIENCE, TcpStream::connect(&address)).await;
-        let reached = reached
-            .map_err(|_| anyhow!("no answer within {PATIENCE:?}"))
-            .and_then(|reached| Ok(reached?));
-        reached.with_context(|| format!("nothing listens at {address}; start the target first"))?;
-        tried.push(address);
     }
     Ok(())
+}
+
+async fn try_out(server: &Server, protocol: Protocol, dialer: &Dialer) -> anyhow::Result<()> {
+    let dialled = timeout(PATIENCE, dialer.dial(server, protocol)).await;
+    let Ok(dialled) = dialled else {
+        bail!("{server} did not answer within {PATIENCE:?}; is it the right address?");
+    };
+    dialled.map(drop).map_err(|error| {
+        let next = match &error {
+            DialError::Connect(_) => format!("nothing listens at {server}; start the target first"),
+            DialError::Tls(_) => format!(
+                "TLS with {server} failed; --ca FILE says whose certificates are to be believed, http:// and grpc:// \
+                 do without"
+            ),
+            DialError::Name(_) | DialError::NoHttp2 => format!("TLS with {server} failed"),
+        };
+        anyhow::Error::new(error).context(next)
+    })
 }
 
 /// One call for all, or one for each user where it has something of the user's own.
@@ -214,43 +281,86 @@ async fn offer(
     request: &scenario::Request,
     common: &Names,
     users: &[Names],
+    answers: Option<&Arc<Answers>>,
     reflection: &mut Reflection,
+    kept: &mut Kept,
 ) -> anyhow::Result<Offer> {
     let everybody = std::slice::from_ref(common);
     let users = if Filled::call(request, common).is_ok() { everybody } else { users };
-    let mut calls: Vec<Call> = Vec::new();
-    let mut address = String::new();
-    for names in users {
+    let mut calls: Vec<Call> = Vec::with_capacity(users.len());
+    let mut server = Server::default();
+    for (user, names) in users.iter().enumerate() {
         let filled = Filled::call(request, names)?;
-        address = filled.target.address();
-        let (shared, own) = split(request, &filled.headers);
-        let mut call = match filled.target.protocol {
+        server = filled.target.server();
+        let (target, (shared, own)) = (&filled.target, split(request, &filled.headers));
+        let (mut kind, form, body) = match target.protocol {
             Protocol::Http => {
-                let headers = Call::http_headers(&filled.target, shared);
+                let kind = Kind::http(target, filled.method, shared, filled.wanted);
                 let body = Body::new(filled.body.unwrap_or_default(), NUMBER);
-                Call::http(&filled.target, filled.method, Arc::new(headers), body, filled.wanted)
+                (kind, Form::Http(answers.cloned()), body)
             }
             Protocol::Grpc => {
+                let method = reflection.method(target).await?;
+                let streams = method.is_server_streaming();
+                let wanted = if streams { Wanted::GrpcStream } else { Wanted::GrpcOk };
                 let body = filled.body.unwrap_or_else(|| Bytes::from_static(b"{}"));
-                let message = reflection.message(&filled.target, &body).await?;
-                let headers = Arc::new(Call::grpc_headers(shared));
-                Call::grpc(&filled.target, headers, &message)
+                let body = Body::grpc(&reflect::encoded(&method, &body)?, NUMBER);
+                let form = Form::Grpc { kind: method.output(), streams };
+                (Kind::grpc(target, shared, wanted), form, body)
             }
         };
-        if let Some(first) = calls.first().filter(|first| first.headers == call.headers) {
-            call.headers = first.headers.clone();
+        let checks = filled.check.iter().map(|text| check(text, &form));
+        kind.checks = checks.collect::<anyhow::Result<Vec<Check>>>()?;
+        let mut call = Call::new(kind, target, body);
+        call.own = kept.own(user, own);
+        if let Some(first) = calls.first() {
+            share(&mut call, first);
         }
-        call.own = own;
         calls.push(call);
     }
-    Ok(Offer { name: request.name.clone(), weight: request.weight, address, calls })
+    Ok(Offer { name: request.name.clone(), weight: request.weight, server, calls })
+}
+
+/// Keeps once what is the same for both: there may be a call for each of ten thousand users.
+fn share(call: &mut Call, first: &Call) {
+    let names = |call: &Call| -> Vec<String> {
+        call.kind.checks.iter().map(|check| check.name.clone()).collect()
+    };
+    let same =
+        call.kind.headers == first.kind.headers && call.kind.authority == first.kind.authority;
+    if same && names(call) == names(first) {
+        call.kind = first.kind.clone();
+    }
+    if call.body == first.body {
+        call.body = first.body.clone();
+    }
+    if call.path == first.path {
+        call.path = first.path.clone();
+    }
+}
+
+/// Headers of each user, which are the same in most calls.
+#[derive(Default)]
+struct Kept(Vec<Arc<[Header]>>);
+
+type Header = (HeaderName, HeaderValue);
+
+impl Kept {
+    fn own(&mut self, user: usize, own: Box<[Header]>) -> Arc<[Header]> {
+        match self.0.get(user) {
+            Some(kept) if **kept == *own => kept.clone(),
+            Some(_) => own.into(),
+            None => {
+                let own: Arc<[Header]> = own.into();
+                self.0.push(own.clone());
+                own
+            }
+        }
+    }
 }
 
 /// Headers that have a name in them may be a user's own.
-fn split(
-    request: &scenario::Request,
-    headers: &HeaderMap,
-) -> (HeaderMap, Box<[(HeaderName, HeaderValue)]>) {
+fn split(request: &scenario::Request, headers: &HeaderMap) -> (HeaderMap, Box<[Header]>) {
     let named = |name: &HeaderName| {
         let given =
             request.header.iter().find(|(given, _)| given.eq_ignore_ascii_case(name.as_str()));

@@ -6,9 +6,10 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context as _, anyhow, ensure};
-use ficus_load::Target;
-use prost_reflect::{DescriptorPool, DynamicMessage, prost::Message as _};
+use anyhow::{Context as _, anyhow};
+use ficus_load::{Dialer, Protocol, Server, Target};
+use hyper_util::rt::TokioIo;
+use prost_reflect::{DescriptorPool, DynamicMessage, MethodDescriptor, prost::Message as _};
 use prost_types::{FileDescriptorProto, FileDescriptorSet};
 use tonic::{Code, Streaming, transport::Endpoint};
 use tonic_reflection::pb::v1::{
@@ -20,55 +21,68 @@ use tonic_reflection::pb::v1::{
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What targets told of themselves; each is asked once for a service.
-#[derive(Debug, Default)]
-pub(super) struct Reflection(BTreeMap<(String, String), DescriptorPool>);
+pub(super) struct Reflection {
+    dialer: Dialer,
+    pools: BTreeMap<(Server, String), DescriptorPool>,
+}
 
 impl Reflection {
-    /// The call's request, read from JSON and encoded. Fails if the target has no such method, if it streams, or if
-    /// the JSON is no such message.
-    pub async fn message(&mut self, target: &Target, json: &[u8]) -> anyhow::Result<Vec<u8>> {
+    pub fn new(dialer: &Dialer) -> Self {
+        Self { dialer: dialer.clone(), pools: BTreeMap::new() }
+    }
+
+    /// What a call takes and what it brings. Fails if the target has no such method.
+    pub async fn method(&mut self, target: &Target) -> anyhow::Result<MethodDescriptor> {
         let (service, method) = target.method().context("a gRPC target has a method")?;
-        let key = (target.address(), service.to_owned());
-        if !self.0.contains_key(&key) {
-            let asked = tokio::time::timeout(PATIENCE, pool(target, service)).await;
+        let key = (target.server(), service.to_owned());
+        if !self.pools.contains_key(&key) {
+            let asked = tokio::time::timeout(PATIENCE, pool(target, service, &self.dialer)).await;
             let pool = asked
                 .map_err(|_| anyhow!("{target} did not tell what it takes within {PATIENCE:?}"))?;
-            self.0.insert(key.clone(), pool?);
+            self.pools.insert(key.clone(), pool?);
         }
-        encoded(&self.0[&key], target, service, method, json)
+        let described = self.pools[&key]
+            .get_service_by_name(service)
+            .with_context(|| format!("{target}: what it tells of {service} has no such service"))?;
+        described.methods().find(|known| known.name() == method).with_context(|| {
+            let known: Vec<_> = described.methods().map(|known| known.name().to_owned()).collect();
+            format!("{service} has no method {method}; it has {}", known.join(", "))
+        })
     }
 }
 
-fn encoded(
-    pool: &DescriptorPool,
-    target: &Target,
-    service: &str,
-    method: &str,
-    json: &[u8],
-) -> anyhow::Result<Vec<u8>> {
-    let described = pool
-        .get_service_by_name(service)
-        .with_context(|| format!("{target}: what it tells of {service} has no such service"))?;
-    let found = described.methods().find(|known| known.name() == method).with_context(|| {
-        let known: Vec<_> = described.methods().map(|known| known.name().to_owned()).collect();
-        format!("{service} has no method {method}; it has {}", known.join(", "))
-    })?;
-    ensure!(
-        !found.is_client_streaming() && !found.is_server_streaming(),
-        "{service}/{method} streams; only unary calls can be made"
-    );
-    let mut reader = serde_json::Deserializer::from_slice(json);
-    let message = DynamicMessage::deserialize(found.input(), &mut reader)
-        .and_then(|message| reader.end().map(|()| message))
-        .with_context(|| format!("the body is no {} in JSON", found.input().full_name()))?;
-    Ok(message.encode_to_vec())
+/// The request's messages, encoded: one, or of a method that takes a stream as many as a list has. Fails if the JSON is
+/// no such message.
+pub(super) fn encoded(method: &MethodDescriptor, json: &[u8]) -> anyhow::Result<Vec<Vec<u8>>> {
+    let kind = method.input();
+    let none = || {
+        format!(
+            "the body is no {} in JSON (${{number}} has a place in texts only)",
+            kind.full_name()
+        )
+    };
+    let json: serde_json::Value = serde_json::from_slice(json).with_context(none)?;
+    let messages = match json {
+        serde_json::Value::Array(all) if method.is_client_streaming() => all,
+        one => vec![one],
+    };
+    let message = |json| {
+        let message = DynamicMessage::deserialize(kind.clone(), json).with_context(none)?;
+        Ok(message.encode_to_vec())
+    };
+    messages.into_iter().map(message).collect()
 }
 
 /// The file that has the service, and all that it imports.
-async fn pool(target: &Target, service: &str) -> anyhow::Result<DescriptorPool> {
+async fn pool(target: &Target, service: &str, dialer: &Dialer) -> anyhow::Result<DescriptorPool> {
     let endpoint = Endpoint::from_shared(format!("http://{}", target.authority))?;
+    let (dialer, server) = (dialer.clone(), target.server());
+    let connector = tower::service_fn(move |_| {
+        let (dialer, server) = (dialer.clone(), server.clone());
+        async move { dialer.dial(&server, Protocol::Grpc).await.map(TokioIo::new) }
+    });
     let channel = endpoint
-        .connect()
+        .connect_with_connector(connector)
         .await
         .with_context(|| format!("failed to reach {}", target.authority))?;
     let mut client = ServerReflectionClient::new(channel);

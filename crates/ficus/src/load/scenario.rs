@@ -39,6 +39,8 @@ pub(super) struct Run {
     pub rate: Option<String>,
     pub spacing: Option<crate::cli::Spacing>,
     pub slo: Option<String>,
+    /// When requests once came: a file as `--replay` takes it, beside the scenario's.
+    pub replay: Option<PathBuf>,
 }
 
 /// Those in whose names requests are sent.
@@ -81,6 +83,9 @@ pub(super) struct Request {
     /// Statuses that are right; without it any 2xx.
     #[serde(default)]
     pub expect: Vec<u16>,
+    /// What an answer must be besides, as `--check` has it.
+    #[serde(default)]
+    pub check: Vec<String>,
     /// What is kept of the answer: a name, and where the value lies in the JSON (RFC 6901, as `/token`).
     #[serde(default)]
     pub keep: BTreeMap<String, String>,

@@ -8,7 +8,7 @@ use serde_json::Value;
 /// What names stand for.
 pub(super) type Names = BTreeMap<String, String>;
 
-/// Stands for another number in each request; only bodies of HTTP calls have a place for it.
+/// Stands for another number in each request; only bodies of calls have a place for it.
 pub(super) const NUMBER: &str = "${number}";
 
 /// These, with the mark of a number left as it is.
@@ -29,7 +29,7 @@ pub(super) fn fill(text: &str, names: &Names) -> anyhow::Result<String> {
             .with_context(|| format!("\"{text}\" has ${{ without }}"))?;
         match names.get(name) {
             Some(value) => filled.push_str(value),
-            None if name == "number" => bail!("{NUMBER} is for bodies of HTTP calls only"),
+            None if name == "number" => bail!("{NUMBER} is for bodies of calls only"),
             None => {
                 let known: Vec<_> = names.keys().map(String::as_str).collect();
                 bail!("${{{name}}} stands for nothing; there are {}", known.join(", "))

@@ -4,9 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context as _, anyhow, bail, ensure};
 use bytes::Bytes;
-use ficus_load::{Protocol, Wanted};
+use ficus_load::{Dialer, Protocol, Wanted};
 use http::Request;
 use http_body_util::{BodyExt as _, Full};
+use hyper_rustls::HttpsConnector;
 use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
     rt::TokioExecutor,
@@ -20,7 +21,7 @@ use super::{
     scenario::{self, Scenario},
     template::Names,
 };
-use crate::cause::root;
+use crate::{cause::root, fetch::connector};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Users that are set up at a time.
@@ -33,13 +34,14 @@ pub(super) async fn set_up(
     scenario: &Arc<Scenario>,
     common: &Names,
     count: u32,
+    dialer: &Dialer,
 ) -> anyhow::Result<Vec<Names>> {
     if count == 0 {
         ensure!(scenario.users.setup.is_empty(), "its users have a setup, but there are none");
         return Ok(vec![common.clone()]);
     }
     let bar = ProgressBar::new(count.into()).with_style(ProgressStyle::with_template(STYLE)?);
-    let client: Sender = Client::builder(TokioExecutor::new()).build_http();
+    let client: Sender = Client::builder(TokioExecutor::new()).build(connector(dialer));
     let mut users: Vec<(u32, Names)> = Vec::new();
     let mut under_way = JoinSet::new();
     let mut next = 1..=count;
@@ -64,7 +66,7 @@ pub(super) async fn set_up(
     Ok(users.into_iter().map(|(_, names)| names).collect())
 }
 
-type Sender = Client<HttpConnector, Full<Bytes>>;
+type Sender = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
 
 async fn one(
     setup: &[scenario::Request],
@@ -89,7 +91,7 @@ async fn one(
 }
 
 async fn ask(filled: Filled, client: &Sender) -> anyhow::Result<Value> {
-    ensure!(filled.target.protocol == Protocol::Http, "a setup speaks http:// only");
+    ensure!(filled.target.protocol == Protocol::Http, "a setup speaks HTTP only");
     let mut request = Request::new(Full::new(filled.body.unwrap_or_default()));
     *request.method_mut() = filled.method;
     *request.uri_mut() = filled.target.to_string().parse()?;
@@ -100,7 +102,7 @@ async fn ask(filled: Filled, client: &Sender) -> anyhow::Result<Value> {
     let body = body.to_bytes();
     let right = match &filled.wanted {
         Wanted::Status(wanted) => wanted.contains(&status),
-        Wanted::Success | Wanted::GrpcOk => status.is_success(),
+        Wanted::Success | Wanted::GrpcOk | Wanted::GrpcStream => status.is_success(),
     };
     if !right {
         bail!("it answered {status}: {}", String::from_utf8_lossy(&body).trim());

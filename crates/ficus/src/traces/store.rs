@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, anyhow, bail, ensure};
+use ficus_load::Dialer;
 use hyper::StatusCode;
 use serde_json::Value;
 
@@ -24,10 +25,11 @@ pub(super) enum Answer {
 impl Store {
     pub(super) fn new(url: &str) -> anyhow::Result<Self> {
         ensure!(
-            url.starts_with("http://"),
+            url.starts_with("http://") || url.starts_with("https://"),
             "\"{url}\" is no address of a trace store; say --from http://host:port"
         );
-        let client = Fetcher::new(PATIENCE, MAX_ANSWER);
+        let dialer = Dialer::new(None).map_err(|error| anyhow!(error))?;
+        let client = Fetcher::new(PATIENCE, MAX_ANSWER, &dialer);
         Ok(Self { url: url.trim_end_matches('/').to_owned(), client })
     }
 

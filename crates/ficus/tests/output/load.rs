@@ -77,19 +77,34 @@ fn a_grpc_method_is_called_by_reflection() {
 }
 
 #[test]
+fn a_method_that_streams_is_answered_when_the_stream_ends() {
+    let runtime = Runtime::new().unwrap();
+    let address = grpc(&runtime);
+    let target =
+        format!("grpc://{address}/grpc.reflection.v1.ServerReflection/ServerReflectionInfo");
+    let questions =
+        r#"[{"listServices": "${number}"}, {"host": "h", "listServices": "${number}"}]"#;
+    let checks = ["--check", "/1/originalRequest/host=h", "--check", "grpc.health.v1.Health"];
+    let (_, out, err) =
+        load(&target, &[&["--rate", "20", "--json", "--body", questions], &checks[..]].concat());
+    let told: Value = serde_json::from_str(&out).unwrap_or_else(|_| panic!("{out}{err}"));
+    assert_eq!((&told["ok"], &told["errors"]), (&json!(40), &json!({})), "{err}");
+}
+
+#[test]
 fn what_a_grpc_target_does_not_have_is_told_in_one_line() {
     let runtime = Runtime::new().unwrap();
     let address = grpc(&runtime);
     for (path, more, wanted) in [
         ("grpc.health.v1.Health/Chek", &[][..], "has no method Chek; it has Check, Watch\n"),
         ("no.Such/Check", &[], "has no no.Such: "),
-        ("grpc.health.v1.Health/Watch", &[], "streams; only unary calls can be made\n"),
         (
             "grpc.health.v1.Health/Check",
             &["--body", "{\"servise\":\"\"}"],
             "the body is no grpc.health.v1.",
         ),
-        ("grpc.health.v1.Health/Check", &["--expect", "200"], "are for http:// targets"),
+        ("grpc.health.v1.Health/Check", &["--expect", "200"], "are for HTTP targets"),
+        ("grpc.health.v1.Health/Check", &["--check", ""], "an empty check says nothing"),
     ] {
         let (status, out, err) = load(&format!("grpc://{address}/{path}"), more);
         assert!(err.contains(wanted) && err.lines().count() == 1, "{err}");
@@ -111,9 +126,35 @@ fn a_target_that_is_down_or_speaks_something_else_is_told_in_one_line() {
         assert!(err.contains(wanted) && err.lines().count() == 1, "{err}");
         assert_eq!((status, out.as_str()), (1, ""));
     }
-    let (status, _, err) = said(&mut ficus(&["load", "https://a/"]));
-    assert!(err.contains("TLS is not spoken"), "{err}");
+}
+
+#[test]
+fn tls_that_fails_is_told_in_one_line() {
+    let plain = answering("200 OK", &json!({}));
+    for scheme in ["https", "grpcs"] {
+        let (status, out, err) = load(&format!("{scheme}://{plain}/a.B/C"), &[]);
+        let wanted = format!("TLS with {plain} failed; --ca FILE says whose certificates");
+        assert!(err.contains(&wanted) && err.lines().count() == 1, "{err}");
+        assert_eq!((status, out.as_str()), (1, ""));
+    }
+    let (status, _, err) = load(&format!("https://{plain}/"), &["--ca", "Cargo.toml"]);
+    assert!(err.contains("Cargo.toml holds no certificates in PEM: there is no"), "{err}");
     assert_eq!(status, 1);
+}
+
+#[test]
+fn an_answer_that_is_wrong_however_fast_is_an_error_of_its_check() {
+    let target = format!("http://{}/", answering("200 OK", &json!({"id": 7})));
+    let checks = ["--rate", "20", "--check", "/id=7", "--check", "/id=8"];
+    let (status, out, err) = load(&target, &checks);
+    assert!(err.contains("was answered as wanted: check /id=8 it is 7\n"), "{err}");
+    assert!(out.contains("check /id=8"), "{out}");
+    assert_eq!(status, 2);
+    let runtime = Runtime::new().unwrap();
+    let target = format!("grpc://{}/grpc.health.v1.Health/Check", grpc(&runtime));
+    let (_, out, err) =
+        load(&target, &["--rate", "20", "--check", "/status=SERVING", "--check", "schema"]);
+    assert!(!err.contains("was answered as wanted"), "{out}{err}");
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::{
     fs,
     net::SocketAddr,
     path::PathBuf,
+    process::Stdio,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -283,4 +284,68 @@ fn the_capacity_is_the_highest_rate_at_which_the_slo_is_met() {
     assert!(capacity < 75.0, "{told}");
     assert!(told["steps"].as_array().unwrap().len() >= 3, "{told}");
     assert!(fs::read_to_string(&page).unwrap().contains("id=\"steps\""));
+}
+
+/// Ten kinds of calls, all of which have something of the user's own.
+fn customers(address: SocketAddr) -> String {
+    let kind = |number: u32| {
+        format!(
+            r#"
+[[call]]
+name = "kind {number}"
+url = "${{shop}}/items?customer=${{user}}&kind={number}"
+header = {{ Authorization = "Bearer ${{token}}" }}
+body = {{ number = "{number}-${{user}}-${{number}}" }}
+expect = [201]
+"#
+        )
+    };
+    scenario(address) + &(0..8).map(kind).collect::<String>()
+}
+
+/// The most memory that a process ever held, in KiB; nothing once it is gone.
+#[cfg(target_os = "linux")]
+fn peak(pid: u32) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.trim().strip_suffix(" kB")?.parse().ok()
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn ten_thousand_users_take_less_than_100_mib() {
+    let (runtime, shop) = (Runtime::new().unwrap(), Shared::default());
+    let folder = Folder::new("many", &customers(serve(&runtime, &shop)));
+    let (config, out) = (folder.file("ficus.toml"), folder.file("out.json"));
+    let mut command = ficus(&["--config", &config, "load", "shop", "--users", "10000"]);
+    command.args(["--rate", "200", "--for", "3s", "--warm-up", "0s", "--out", &out]);
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let mut most = 0;
+    while child.try_wait().unwrap().is_none() {
+        most = peak(child.id()).unwrap_or_default().max(most);
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let told: Value = serde_json::from_slice(&fs::read(&out).unwrap()).unwrap();
+    assert_eq!((&told["ok"], &told["errors"]), (&json!(600), &json!({})), "{told}");
+    assert_eq!(shop.lock().unwrap().tokens.len(), 10_000);
+    assert!((1..100 * 1024).contains(&most), "{most} KiB");
+}
+
+#[test]
+fn a_scenario_may_bring_what_was_recorded() {
+    let (runtime, shop) = (Runtime::new().unwrap(), Shared::default());
+    let text = scenario(serve(&runtime, &shop));
+    let folder = Folder::new("recorded", &format!("run = {{ replay = \"day.log\" }}\n{text}"));
+    fs::write(folder.file("services/shop/load/day.log"), "7 GET /\n7.2 GET /\n7.9 GET /\n")
+        .unwrap();
+    let told = |more: &[&str]| -> Value {
+        let (_, out, err) = folder.load(&[&["shop", "--json", "--warm-up", "0s"], more].concat());
+        serde_json::from_str(&out).unwrap_or_else(|_| panic!("{out}{err}"))
+    };
+    assert_eq!(told(&[])["ok"], json!(3));
+    assert_eq!(told(&["--rate", "10", "--for", "1s"])["ok"], json!(10), "a rate is another thing");
+    fs::remove_file(folder.file("services/shop/load/day.log")).unwrap();
+    let (status, _, err) = folder.load(&["shop"]);
+    assert!(err.contains("failed to read") && err.contains("day.log"), "{err}");
+    assert_eq!(status, 1);
 }

@@ -57,7 +57,7 @@ pub async fn measure(ground: &Ground) -> Result<Vec<Figure>> {
 async fn turn(address: &str, pid: i32, request: &Request) -> Result<f64> {
     let before = processor::taken(pid)?;
     let same = Arc::new(Mutex::new(Same(request.clone())));
-    let load = Load::start(Client::new(address, PATIENCE), same, OPTIONS);
+    let load = Load::start(Client::new(address, PATIENCE), same, OPTIONS)?;
     tokio::time::sleep(TURN).await;
     let report = load.stop().await;
     let total = report.total();

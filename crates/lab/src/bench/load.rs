@@ -15,7 +15,7 @@ use super::run::Ground;
 
 const SECONDS: u32 = 5;
 /// Far more than one core does, so that each tester shows the most that it can.
-const RATE: &str = "60000";
+const RATE: &str = "200000";
 /// Requests that wait for an answer at a time, of each tester.
 const IN_FLIGHT: u32 = 64;
 /// The sandbox's, by `stack::programs`.

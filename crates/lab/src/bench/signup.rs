@@ -86,7 +86,7 @@ async fn turn(stack: &Stack, signs: &Arc<Mutex<Newcomers>>, post: Post) -> Resul
     tokio::time::sleep(MODE).await;
     delay(post.delay).await?;
     let options = Options { rate: RATE, in_flight: 200, seed: 1 };
-    let load = Load::start(Client::new(GATEWAY, ANSWER), signs.clone(), options);
+    let load = Load::start(Client::new(GATEWAY, ANSWER), signs.clone(), options)?;
     tokio::time::sleep(TURN).await;
     let report = load.stop().await;
     let total = report.total();

@@ -148,7 +148,7 @@ impl Tour {
         let options = Options { rate, in_flight: IN_FLIGHT, seed };
         self.report.first_request_seconds = Some(self.begun.elapsed().as_secs_f64());
         let load_began = Clock::system().now();
-        let load = Load::start(client.clone(), world.clone(), options);
+        let load = Load::start(client.clone(), world.clone(), options)?;
         self.screen.say(&format!("{rate} requests/s from now on."));
         let guide = Guide {
             root: self.root.clone(),

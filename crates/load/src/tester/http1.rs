@@ -2,14 +2,14 @@
 //! read whole. A general client would take most of the processor for what is not needed here: queues and tasks
 //! between the request and the socket, and a map of headers that nobody reads.
 
-use std::io;
+use std::{future::poll_fn, io, pin::Pin, task::Poll};
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, Method, StatusCode};
+use http::{Method, StatusCode};
 use httparse::{EMPTY_HEADER, Status};
-use tokio::{io::AsyncReadExt as _, net::TcpStream};
+use tokio::io::{AsyncRead as _, AsyncReadExt as _, AsyncWriteExt as _, ReadBuf};
 
-use super::call::Answer;
+use super::{call::Answer, dial::Stream};
 
 /// Of an answer's head, and of what follows the last chunk.
 const MAX_HEAD: usize = 64 * 1024;
@@ -20,7 +20,7 @@ const MOST_ROOM: usize = 1024 * 1024;
 
 /// A connection that is used by one request at a time.
 pub(super) struct Http1 {
-    stream: TcpStream,
+    stream: Stream,
     read: BytesMut,
     /// The other side keeps the connection after the last answer.
     kept: bool,
@@ -62,14 +62,22 @@ struct Head {
 }
 
 impl Http1 {
-    pub(super) fn new(stream: TcpStream) -> Self {
+    pub(super) fn new(stream: Stream) -> Self {
         Self { stream, read: BytesMut::with_capacity(ROOM), kept: true }
     }
 
     /// Whether another request may be sent. What has come meanwhile was closed, or never understood.
-    pub(super) fn is_usable(&self) -> bool {
-        let silent = |error: io::Error| error.kind() == io::ErrorKind::WouldBlock;
-        self.kept && self.read.is_empty() && self.stream.try_read(&mut [0]).is_err_and(silent)
+    pub(super) async fn is_usable(&mut self) -> bool {
+        if !self.kept || !self.read.is_empty() {
+            return false;
+        }
+        let look = poll_fn(|context| {
+            let mut byte = [0];
+            let read = Pin::new(&mut self.stream).poll_read(context, &mut ReadBuf::new(&mut byte));
+            Poll::Ready(read.is_pending())
+        });
+        // A task that has done much already would be told that there is nothing, whatever there is.
+        tokio::task::unconstrained(look).await
     }
 
     /// Sends a request, whole and encoded, and waits for the whole answer. After an error, or if this is dropped
@@ -94,22 +102,20 @@ impl Http1 {
             Framing::Closed => self.rest().await?,
         };
         self.kept = head.keeps;
-        Ok(Answer { status: head.status, headers: HeaderMap::new(), trailers: None, body })
+        Ok(Answer { status: head.status, body, ended: None })
     }
 
-    async fn write(&self, request: &[u8]) -> Result<(), Error> {
+    async fn write(&mut self, request: &[u8]) -> Result<(), Error> {
         let mut left = request;
         while !left.is_empty() {
-            match self.stream.try_write(left) {
+            match self.stream.write(left).await {
+                Ok(0) => return Err(io::Error::from(io::ErrorKind::WriteZero).into()),
                 Ok(written) => left = &left[written..],
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.stream.writable().await?;
-                }
                 Err(_) if left.len() == request.len() => return Err(Error::Unsent),
                 Err(error) => return Err(error.into()),
             }
         }
-        Ok(())
+        Ok(self.stream.flush().await?)
     }
 
     /// Reads what there is, of which so much is expected; false at the end.
@@ -256,7 +262,8 @@ fn has(list: &[u8], member: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use tokio::{io::AsyncWriteExt as _, net::TcpListener};
+    use tokio::net::{TcpListener, TcpStream};
+    use tokio_util::either::Either;
 
     use super::*;
 
@@ -278,10 +285,11 @@ mod tests {
             }
             stream
         });
-        let mut line = Http1::new(TcpStream::connect(address).await.expect("connected"));
+        let stream = TcpStream::connect(address).await.expect("connected");
+        let mut line = Http1::new(Either::Left(stream));
         let exchange = async {
             let answer = line.exchange(&method, b"ask!").await;
-            (answer, line.is_usable())
+            (answer, line.is_usable().await)
         };
         let closed = async {
             drop(answering.await);
@@ -342,7 +350,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_no_whole_answer_is_told_apart() {
-        let failed = async |pieces| asked(Method::GET, pieces).await.0.err().expect("an error");
+        let failed = async |pieces| asked(Method::GET, pieces).await.0.expect_err("an error");
         assert!(matches!(failed(&[]).await, Error::NoAnswer));
         assert!(matches!(failed(&["HTTP/1.1 200"]).await, Error::CutOff));
         assert!(matches!(

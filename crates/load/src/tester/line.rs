@@ -3,27 +3,26 @@
 use std::{
     cell::{Cell, RefCell},
     error::Error,
+    rc::Rc,
     time::Duration,
 };
 
-use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Request};
-use http_body_util::{BodyExt as _, Full};
-use hyper::client::conn::http2;
-use hyper_util::rt::TokioIo;
-use tokio::{net::TcpStream, sync::Mutex, time::timeout};
+use http::{HeaderName, HeaderValue};
+use tokio::{sync::Mutex, time::timeout};
 
 use super::{
     call::{Answer, Call},
+    dial::{Dialer, Stream},
     http1::{self, Http1},
-    target::Protocol,
+    http2::{self, Http2},
+    target::{Protocol, Server},
 };
 use crate::client::describe;
 
-type Body = Full<Bytes>;
-
 /// Most requests are smaller.
 const ROOM: usize = 512;
+/// How often a server may say that it has not taken a request.
+const TRIES: u32 = 3;
 
 /// Why no whole answer came.
 #[derive(Debug)]
@@ -39,9 +38,11 @@ impl Broken {
     }
 }
 
-/// Connections to one address.
+/// Connections to one server.
 pub(super) struct Lines {
-    address: String,
+    dialer: Dialer,
+    server: Server,
+    protocol: Protocol,
     kind: Kind,
 }
 
@@ -49,11 +50,11 @@ enum Kind {
     /// One request each; those at rest are kept, the one used last first.
     Http1(RefCell<Vec<Http1>>),
     /// Many requests each, which take turns.
-    Http2 { lines: Vec<Mutex<Option<http2::SendRequest<Body>>>>, turn: Cell<usize> },
+    Http2 { lines: Vec<Mutex<Option<Rc<Http2>>>>, turn: Cell<usize> },
 }
 
 impl Lines {
-    pub fn new(address: String, protocol: Protocol, connections: u32) -> Self {
+    pub fn new(dialer: Dialer, server: Server, protocol: Protocol, connections: u32) -> Self {
         let kind = match protocol {
             Protocol::Http => Kind::Http1(RefCell::default()),
             Protocol::Grpc => Kind::Http2 {
@@ -61,10 +62,10 @@ impl Lines {
                 turn: Cell::new(0),
             },
         };
-        Self { address, kind }
+        Self { dialer, server, protocol, kind }
     }
 
-    /// Sends a request, as [`Call::message`] has it, and waits for the whole answer, `patience` long.
+    /// Sends a request with one more header, if there is one, and waits for the whole answer, `patience` long.
     pub async fn send(
         &self,
         call: &Call,
@@ -81,7 +82,7 @@ impl Lines {
                 }
                 Kind::Http2 { lines, turn } => {
                     let line = &lines[turn.replace(turn.get().wrapping_add(1)) % lines.len()];
-                    self.by_http2(line, call.message(number, more)).await
+                    self.by_http2(line, call, number, more.as_ref()).await
                 }
             }
         };
@@ -104,10 +105,10 @@ impl Lines {
                 Some(line) => (line, false),
                 None => (Http1::new(self.connect().await?), true),
             };
-            if !is_new && !line.is_usable() {
+            if !is_new && !line.is_usable().await {
                 continue;
             }
-            match line.exchange(&call.method, request).await {
+            match line.exchange(&call.kind.method, request).await {
                 Ok(answer) => {
                     resting.borrow_mut().push(line);
                     return Ok(answer);
@@ -119,52 +120,40 @@ impl Lines {
         }
     }
 
+    /// What the server has not taken, as it takes no more by this connection, is no failure either.
     async fn by_http2(
         &self,
-        line: &Mutex<Option<http2::SendRequest<Body>>>,
-        request: Request<Body>,
+        line: &Mutex<Option<Rc<Http2>>>,
+        call: &Call,
+        number: u64,
+        more: Option<&(HeaderName, HeaderValue)>,
     ) -> Result<Answer, Broken> {
-        let mut open = line.lock().await;
-        let mut sender = match &*open {
-            Some(sender) if !sender.is_closed() => sender.clone(),
-            _ => open.insert(self.connect_http2().await?).clone(),
-        };
-        drop(open);
-        sender.ready().await.map_err(|error| Broken::new("broken", &error))?;
-        let answer = sender.send_request(request).await;
-        whole(answer.map_err(|error| Broken::new("broken", &error))?).await
+        let mut outcome = Err(http2::Error::Unsent);
+        for _ in 0..TRIES {
+            let mut open = line.lock().await;
+            let connection = match &*open {
+                Some(connection) if connection.is_usable() => connection.clone(),
+                _ => open.insert(self.connect_http2().await?).clone(),
+            };
+            drop(open);
+            outcome = connection.exchange(call, number, more).await;
+            if !matches!(outcome, Err(http2::Error::Unsent)) {
+                break;
+            }
+        }
+        outcome.map_err(|error| match error {
+            http2::Error::CutOff => Broken::new("cut off", &error),
+            error => Broken::new("broken", &error),
+        })
     }
 
-    async fn connect_http2(&self) -> Result<http2::SendRequest<Body>, Broken> {
-        let io = TokioIo::new(self.connect().await?);
-        let (sender, connection) =
-            http2::handshake(Here, io).await.map_err(|error| Broken::new("connect", &error))?;
-        tokio::task::spawn_local(connection);
-        Ok(sender)
+    async fn connect_http2(&self) -> Result<Rc<Http2>, Broken> {
+        let opened = Http2::open(self.connect().await?).await;
+        opened.map(Rc::new).map_err(|error| Broken::new("connect", &error))
     }
 
-    async fn connect(&self) -> Result<TcpStream, Broken> {
-        let stream = TcpStream::connect(&self.address).await;
-        let stream = stream.map_err(|error| Broken::new("connect", &error))?;
-        stream.set_nodelay(true).map_err(|error| Broken::new("connect", &error))?;
-        Ok(stream)
-    }
-}
-
-async fn whole(answer: http::Response<hyper::body::Incoming>) -> Result<Answer, Broken> {
-    let (parts, body) = answer.into_parts();
-    let body = body.collect().await.map_err(|error| Broken::new("cut off", &error))?;
-    let trailers: Option<HeaderMap> = body.trailers().cloned();
-    let (status, headers) = (parts.status, parts.headers);
-    Ok(Answer { status, headers, trailers, body: body.to_bytes() })
-}
-
-/// Has hyper's tasks run on the worker's thread.
-#[derive(Clone, Copy)]
-struct Here;
-
-impl<F: Future<Output: 'static> + 'static> hyper::rt::Executor<F> for Here {
-    fn execute(&self, future: F) {
-        tokio::task::spawn_local(future);
+    async fn connect(&self) -> Result<Stream, Broken> {
+        let dialled = self.dialer.dial(&self.server, self.protocol).await;
+        dialled.map_err(|error| Broken::new(error.kind(), &error))
     }
 }

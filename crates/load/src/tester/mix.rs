@@ -6,7 +6,7 @@ use rand::{
     rngs::StdRng,
 };
 
-use super::{Plan, call::Call};
+use super::{Plan, call::Call, target::Server};
 
 /// One kind of call, and how often it is sent.
 #[derive(Debug, Clone)]
@@ -14,8 +14,7 @@ pub struct Offer {
     pub name: String,
     /// Its share is this by the sum of all.
     pub weight: f64,
-    /// host:port
-    pub address: String,
+    pub server: Server,
     /// One of these is sent, each as often as the other; one at least, and all speak the same protocol.
     pub calls: Vec<Call>,
 }

@@ -6,16 +6,21 @@
 //! ```
 //!
 //! Every worker makes the whole schedule by itself and takes its share of it, so nothing passes between threads for a
-//! request: no lock, no channel. Four times a second each hands over what it has counted.
+//! request: no lock, no channel. Four times a second each hands over what it has counted. Testers that run side by side
+//! share a schedule in the same way.
 
 mod arrivals;
 mod call;
 mod compare;
+mod dial;
+mod frame;
 mod http1;
+mod http2;
 mod line;
 mod mix;
 mod report;
 mod series;
+mod share;
 mod slo;
 mod tally;
 mod target;
@@ -35,15 +40,18 @@ use std::{
 use tokio_util::sync::CancellationToken;
 
 pub use arrivals::{Arrivals, Schedule, Shape, Spacing};
-pub use call::{Body, Call, Wanted};
+pub use call::{Body, Call, Check, Kind, Wanted, messages};
 pub use compare::{Comparison, Figure, Judged, Measured};
+pub use dial::{DialError, Dialer, Stream};
 pub use mix::Offer;
 pub use report::{CallReport, Milliseconds, Report as TesterReport, Void};
 pub use series::{Second, Series};
+pub use share::Share;
 pub use slo::{Slo, Unmet};
 pub use tally::{Failed, Tally};
-pub use target::{Protocol, Target};
+pub use target::{Protocol, Server, Target};
 
+pub(crate) use timer::Timer;
 use worker::Worker;
 
 /// What is sent, and how.
@@ -74,6 +82,9 @@ pub struct Plan {
     pub first_number: u64,
     /// Trace ids are made of it; another one in each run, or two runs have traces in common.
     pub traces: u64,
+    /// What of the schedule is this tester's.
+    pub share: Share,
+    pub dialer: Dialer,
 }
 
 /// A run that is under way. Dropped, it sends nothing more.

@@ -231,21 +231,23 @@ fn add(sum: &mut Histogram<u64>, other: &Histogram<u64>) -> Result<(), String> {
 mod tests {
     use super::*;
 
+    use super::super::{Dialer, Server, Share};
+
     fn report(milliseconds: std::ops::Range<u64>, errors: u64) -> Report {
         let mut tally = Tally::default();
         for latency in milliseconds {
             let latency = Duration::from_millis(latency);
-            tally.due(0, Duration::ZERO);
+            tally.due(0);
             tally.ok(0, latency, latency / 2);
         }
         for _ in 0..errors {
-            tally.due(1, Duration::ZERO);
+            tally.due(1);
             tally.failed(1, "timeout", String::new);
         }
         let offer = |name: &str| Offer {
             name: name.to_owned(),
             weight: 1.0,
-            address: String::new(),
+            server: Server::default(),
             calls: Vec::new(),
         };
         let plan = Plan {
@@ -262,6 +264,8 @@ mod tests {
             traced: 0.0,
             traces: 1,
             first_number: 0,
+            share: Share::default(),
+            dialer: Dialer::new(None).expect("TLS"),
         };
         Report::new(&plan, &tally, Duration::from_secs(10))
     }

@@ -22,7 +22,7 @@ pub struct Tally {
     pub latency: Histogram<u64>,
     /// Of the same: from when each left.
     pub service: Histogram<u64>,
-    /// Of all: how long after it was due each was sent.
+    /// Of those that were sent: how long after it was due each left.
     pub lag: Histogram<u64>,
     /// The slowest request with a `traceparent`, and its trace.
     pub slowest: Option<(Duration, u128)>,
@@ -128,9 +128,12 @@ impl Tally {
         &mut self.offers[place]
     }
 
-    pub(super) fn due(&mut self, offer: usize, lag: Duration) {
+    pub(super) fn due(&mut self, offer: usize) {
         self.due += 1;
         self.offer(offer).due += 1;
+    }
+
+    pub(super) fn left(&mut self, lag: Duration) {
         record(&mut self.lag, lag);
     }
 
@@ -180,7 +183,7 @@ mod tests {
     fn tallies_add_up_and_the_slowest_trace_is_kept() {
         let ms = Duration::from_millis;
         let (mut one, mut other) = (Tally::default(), Tally::default());
-        one.due(0, ms(0));
+        one.due(0);
         one.ok(0, ms(10), ms(9));
         one.traced(ms(10), 1);
         one.shed(0);

@@ -9,24 +9,64 @@ use http::uri::{Authority, PathAndQuery};
 pub enum Protocol {
     /// HTTP/1.1
     Http,
-    /// A unary gRPC call over HTTP/2, without TLS.
+    /// gRPC over HTTP/2
     Grpc,
 }
 
-/// `http://host:port/path` or `grpc://host:port/package.Service/Method`.
+/// `http://host:port/path` or `grpc://host:port/package.Service/Method`; `https` and `grpcs` with TLS.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
     pub protocol: Protocol,
+    /// With TLS.
+    pub secure: bool,
     pub authority: Authority,
     pub path: PathAndQuery,
 }
 
+/// Where connections go.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Server {
+    /// host:port
+    pub address: String,
+    /// With TLS.
+    pub secure: bool,
+}
+
+impl Server {
+    /// The name that its certificate must have: the address without its port.
+    pub fn name(&self) -> &str {
+        let host = self.address.rsplit_once(':').map_or(&*self.address, |(host, _)| host);
+        host.trim_start_matches('[').trim_end_matches(']')
+    }
+}
+
+impl fmt::Display for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.address)
+    }
+}
+
 impl Target {
-    /// host:port, the port that the scheme has if none was given.
-    pub fn address(&self) -> String {
-        match self.authority.port_u16() {
-            Some(_) => self.authority.as_str().to_owned(),
-            None => format!("{}:80", self.authority),
+    /// The port that the scheme has if none was given.
+    pub fn server(&self) -> Server {
+        let authority = self.authority.as_str();
+        // What precedes the host is not for the network.
+        let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+        let address = match (self.authority.port_u16(), self.secure) {
+            (Some(_), _) => host.to_owned(),
+            (None, false) => format!("{host}:80"),
+            (None, true) => format!("{host}:443"),
+        };
+        Server { address, secure: self.secure }
+    }
+
+    /// As URLs have it.
+    pub fn scheme(&self) -> &'static str {
+        match (self.protocol, self.secure) {
+            (Protocol::Http, false) => "http",
+            (Protocol::Http, true) => "https",
+            (Protocol::Grpc, false) => "grpc",
+            (Protocol::Grpc, true) => "grpcs",
         }
     }
 
@@ -49,10 +89,11 @@ impl FromStr for Target {
             )
         };
         let (scheme, rest) = text.split_once("://").ok_or_else(|| wrong("no scheme"))?;
-        let protocol = match scheme {
-            "http" => Protocol::Http,
-            "grpc" => Protocol::Grpc,
-            "https" | "grpcs" => return Err(wrong("TLS is not spoken")),
+        let (protocol, secure) = match scheme {
+            "http" => (Protocol::Http, false),
+            "https" => (Protocol::Http, true),
+            "grpc" => (Protocol::Grpc, false),
+            "grpcs" => (Protocol::Grpc, true),
             _ => return Err(wrong("an unknown scheme")),
         };
         let end = rest.find(['/', '?']).unwrap_or(rest.len());
@@ -60,7 +101,7 @@ impl FromStr for Target {
         let authority: Authority = authority.parse().map_err(|_| wrong("no host"))?;
         let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
         let path: PathAndQuery = path.parse().map_err(|_| wrong("no path that can be sent"))?;
-        let target = Self { protocol, authority, path };
+        let target = Self { protocol, secure, authority, path };
         let named = |(service, method): (&str, &str)| {
             !service.is_empty() && !method.is_empty() && !method.contains('/')
         };
@@ -73,11 +114,7 @@ impl FromStr for Target {
 
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let scheme = match self.protocol {
-            Protocol::Http => "http",
-            Protocol::Grpc => "grpc",
-        };
-        write!(f, "{scheme}://{}{}", self.authority, self.path)
+        write!(f, "{}://{}{}", self.scheme(), self.authority, self.path)
     }
 }
 
@@ -85,35 +122,41 @@ impl fmt::Display for Target {
 mod tests {
     use super::*;
 
+    fn target(text: &str) -> Target {
+        text.parse().expect("a target")
+    }
+
     #[test]
     fn targets_are_read_and_written() {
-        let target: Target = "http://127.0.0.1:8200/v1/tasks?limit=5".parse().expect("a target");
-        assert_eq!(
-            (target.protocol, target.address().as_str()),
-            (Protocol::Http, "127.0.0.1:8200")
-        );
-        assert_eq!(target.to_string(), "http://127.0.0.1:8200/v1/tasks?limit=5");
-        let target: Target = "http://example.test".parse().expect("a target");
-        assert_eq!((target.address().as_str(), target.path.as_str()), ("example.test:80", "/"));
-        let target: Target = "grpc://[::1]:8231/a.b.C/Do".parse().expect("a target");
-        assert_eq!(
-            (target.method(), target.address().as_str()),
-            (Some(("a.b.C", "Do")), "[::1]:8231")
-        );
+        let tasks = target("http://127.0.0.1:8200/v1/tasks?limit=5");
+        assert_eq!((tasks.protocol, &*tasks.server().address), (Protocol::Http, "127.0.0.1:8200"));
+        assert_eq!(tasks.to_string(), "http://127.0.0.1:8200/v1/tasks?limit=5");
+        assert_eq!(target("http://example.test").path, "/");
+        let call = target("grpc://[::1]:8231/a.b.C/Do");
+        assert_eq!(call.method(), Some(("a.b.C", "Do")));
+        assert_eq!((&*call.server().address, call.server().name()), ("[::1]:8231", "::1"));
+    }
+
+    #[test]
+    fn the_scheme_says_whether_there_is_tls_and_which_port_is_meant() {
+        for (text, secure, address) in [
+            ("http://example.test/", false, "example.test:80"),
+            ("https://example.test/", true, "example.test:443"),
+            ("https://me@example.test:8443/", true, "example.test:8443"),
+            ("grpcs://example.test/a.B/C", true, "example.test:443"),
+        ] {
+            let server = Server { address: address.to_owned(), secure };
+            assert_eq!(target(text).server(), server);
+            assert_eq!(server.name(), "example.test");
+            assert_eq!(target(text).to_string(), text);
+        }
     }
 
     #[test]
     fn what_is_none_says_what_one_is() {
-        for text in [
-            "",
-            "gateway",
-            "https://a/",
-            "ftp://a/",
-            "http://",
-            "grpc://a:1",
-            "grpc://a:1/S",
-            "grpc://a:1/S/",
-        ] {
+        for text in
+            ["", "gateway", "ftp://a/", "http://", "grpc://a:1", "grpc://a:1/S", "grpcs://a:1/S/"]
+        {
             assert!(
                 text.parse::<Target>().expect_err(text).contains("grpc://host:port/"),
                 "{text}"

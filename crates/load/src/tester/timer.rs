@@ -2,9 +2,9 @@
 //! late, which would be told as the target's latency.
 
 #[cfg(target_os = "linux")]
-pub(super) use linux::Timer;
+pub(crate) use linux::Timer;
 #[cfg(not(target_os = "linux"))]
-pub(super) use other::Timer;
+pub(crate) use other::Timer;
 
 #[cfg(target_os = "linux")]
 mod linux {

@@ -11,12 +11,11 @@ use std::{
 
 use http::{HeaderName, HeaderValue};
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
-use tokio::{runtime::Runtime, task::LocalSet};
+use tokio::{runtime::Runtime, sync::Notify, task::LocalSet};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     Plan, Shared,
-    call::Call,
     line::Lines,
     mix::{Mix, Offer},
     series::Series,
@@ -27,6 +26,8 @@ use super::{
 
 /// How often what was counted is shown.
 const SHOWN: Duration = Duration::from_millis(250);
+/// Requests that are due already leave so many at a time.
+const AT_ONCE: u32 = 16;
 
 pub(super) struct Worker {
     pub number: u32,
@@ -45,6 +46,8 @@ struct Within {
     /// What has not been shown yet.
     recent: RefCell<Series>,
     shared: Arc<Shared>,
+    /// A request has ended.
+    ended: Notify,
 }
 
 /// A request: which call, when it was due and when it left.
@@ -67,6 +70,7 @@ impl Worker {
             tally: RefCell::default(),
             recent: RefCell::default(),
             shared: self.shared.clone(),
+            ended: Notify::new(),
         });
         let local = LocalSet::new();
         let sent = local.block_on(runtime, async {
@@ -88,45 +92,79 @@ impl Worker {
     async fn send(&self, within: &Rc<Within>) -> io::Result<()> {
         let plan = &self.plan;
         let timer = Timer::new()?;
-        let mine = plan.in_flight.div_ceil(plan.threads.max(1));
-        let mut random = StdRng::seed_from_u64(plan.seed ^ u64::from(self.number + 1));
-        let mut traces = StdRng::seed_from_u64(plan.traces ^ u64::from(self.number + 1));
+        let threads = plan.threads.max(1);
+        let mine = plan.in_flight.div_ceil(threads);
+        // Among the threads of all testers that share the load.
+        let place = plan.share.part * threads + self.number;
+        let mut random = StdRng::seed_from_u64(plan.seed ^ u64::from(place + 1));
+        let mut traces = StdRng::seed_from_u64(plan.traces ^ u64::from(place + 1));
         let arrivals = plan.schedule.arrivals(plan.length, plan.seed);
         let mix = Mix::new(plan);
-        let others = plan.threads.max(1) as usize;
-        for (number, at) in (0..).zip(arrivals).skip(self.number as usize).step_by(others) {
+        let all = (plan.share.of * threads) as usize;
+        // While no more may be in flight, what is due is shed: until when that was so, once it is known.
+        let mut full_until = None;
+        let mut without_rest = 0;
+        for (number, at) in (0..).zip(arrivals).skip(place as usize).step_by(all) {
             let counts = at >= plan.warm_up;
             let due = self.begun + at;
+            let was_full = full_until.is_some_and(|until| due <= until);
             tokio::select! {
                 biased;
                 () = self.stop.cancelled() => return Ok(()),
-                slept = timer.until(due) => slept?,
+                slept = timer.until(due), if !was_full => slept?,
+                else => {}
             }
             let left = Instant::now();
             let (offer, call) = mix.draw(&mut random);
             let number = plan.first_number + number;
             let sent = Sent { offer, call, number, at, due, left, counts };
             within.due(&sent);
-            if within.shared.in_flight.load(Ordering::Relaxed) >= mine {
+            if was_full {
                 within.shed(&sent);
                 continue;
             }
+            if within.shared.in_flight.load(Ordering::Relaxed) >= mine {
+                within.shed(&sent);
+                full_until = Some(within.room(mine).await);
+                continue;
+            }
+            within.leaves(&sent);
             within.shared.in_flight.fetch_add(1, Ordering::Relaxed);
             let trace = random.random_bool(plan.traced).then(|| Trace::new(&mut traces));
             tokio::task::spawn_local(within.clone().exchange(sent, trace));
-            // Answers that have come are taken before the next one leaves.
-            tokio::task::yield_now().await;
+            without_rest += 1;
+            if without_rest == AT_ONCE {
+                without_rest = 0;
+                // Answers that have come are taken before more leaves.
+                tokio::task::yield_now().await;
+            }
         }
         Ok(())
     }
 }
 
 impl Within {
+    /// Waits until fewer are in flight, or for a moment; until when that was not so.
+    async fn room(&self, most: u32) -> Instant {
+        let fewer = async {
+            while self.shared.in_flight.load(Ordering::Relaxed) >= most {
+                self.ended.notified().await;
+            }
+        };
+        let _ = tokio::time::timeout(SHOWN, fewer).await;
+        Instant::now()
+    }
+
     fn due(&self, sent: &Sent) {
         self.recent.borrow_mut().at(sent.at).due += 1;
         if sent.counts {
-            let lag = sent.left.saturating_duration_since(sent.due);
-            self.tally.borrow_mut().due(sent.offer, lag);
+            self.tally.borrow_mut().due(sent.offer);
+        }
+    }
+
+    fn leaves(&self, sent: &Sent) {
+        if sent.counts {
+            self.tally.borrow_mut().left(sent.left.saturating_duration_since(sent.due));
         }
     }
 
@@ -144,8 +182,9 @@ impl Within {
         let answer = line.send(call, sent.number, header, self.plan.timeout).await;
         let ended = Instant::now();
         self.shared.in_flight.fetch_sub(1, Ordering::Relaxed);
+        self.ended.notify_one();
         let missed = match answer {
-            Ok(answer) => call.wanted.missed_by(&answer),
+            Ok(answer) => call.missed_by(&answer),
             Err(broken) => Some((broken.kind.to_owned(), broken.text)),
         };
         let latency = ended.saturating_duration_since(sent.due);
@@ -176,13 +215,16 @@ impl Within {
     }
 }
 
-/// Connections for each offer; those to one address by one protocol are the same.
+/// Connections for each offer; those to one server by one protocol are the same.
 fn lines(plan: &Plan) -> Vec<Rc<Lines>> {
     let mut known = BTreeMap::new();
     let of = |offer: &Offer| {
-        let protocol = offer.calls.first().map_or(Protocol::Http, Call::protocol);
-        let open = || Rc::new(Lines::new(offer.address.clone(), protocol, plan.connections));
-        known.entry((offer.address.clone(), protocol)).or_insert_with(open).clone()
+        let protocol = offer.calls.first().map_or(Protocol::Http, |call| call.kind.protocol());
+        let open = || {
+            let (dialer, server) = (plan.dialer.clone(), offer.server.clone());
+            Rc::new(Lines::new(dialer, server, protocol, plan.connections))
+        };
+        known.entry((offer.server.clone(), protocol)).or_insert_with(open).clone()
     };
     plan.offers.iter().map(of).collect()
 }

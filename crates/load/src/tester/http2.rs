@@ -1,0 +1,595 @@
+//! HTTP/2 as a tester of gRPC needs it (RFC 9113): many requests at a time on a connection, what is due together written
+//! together, answers read whole.
+//!
+//! ```text
+//! exchange ─► State::open ─► output ─► driver (one task a connection) ─► socket
+//!     ▲                                   │
+//!     └────────── outcome ◄── State::take ◄┘
+//! ```
+//!
+//! [`State`] knows nothing of sockets. All of it stays on one thread.
+
+use std::{
+    cell::RefCell,
+    collections::HashMap,
+    future::poll_fn,
+    io,
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Poll, Waker},
+};
+
+use bytes::{Buf as _, Bytes, BytesMut};
+use http::{HeaderName, HeaderValue, StatusCode};
+use loona_hpack::Decoder;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    sync::Notify,
+};
+use tokio_util::io::poll_read_buf;
+
+use super::{
+    call::{Answer, Call, Ended},
+    frame::{
+        Frame, MAX_FRAME, PREFACE, flag, kind, put, put_header, put_known,
+        setting::{ENABLE_PUSH, INITIAL_WINDOW_SIZE, MAX_CONCURRENT_STREAMS, MAX_FRAME_SIZE},
+    },
+};
+
+/// What may come before more is asked for: as much as can be said.
+const WINDOW: u32 = 0x7fff_ffff;
+/// Of the connection as long as nobody says otherwise.
+const FIRST_WINDOW: u32 = 65_535;
+/// HPACK's table, as large as it is unless somebody says otherwise.
+const TABLE: usize = 4_096;
+/// The headers of one answer.
+const MAX_BLOCK: usize = 64 * 1024;
+/// A connection whose streams have come so far is replaced before their numbers run out.
+const LAST_STREAM: u32 = 0x7fff_0000;
+const REFUSED_STREAM: u32 = 7;
+const CANCEL: u32 = 8;
+
+/// A connection; requests take turns on it as they come.
+pub(super) struct Http2(Rc<Shared>);
+
+struct Shared {
+    state: RefCell<State>,
+    /// There is room for one more stream, or the connection is open, or it is over.
+    changed: Notify,
+}
+
+/// Why no whole answer came.
+#[derive(Debug, Clone, thiserror::Error)]
+pub(super) enum Error {
+    /// The server has seen to it that nothing came of the request, so it may be sent again.
+    #[error("the server did not take the request")]
+    Unsent,
+    #[error("{0}")]
+    Io(Rc<io::Error>),
+    #[error("the connection was closed before an answer came")]
+    NoAnswer,
+    #[error("the connection was closed in the midst of an answer")]
+    CutOff,
+    #[error("the server ended the call (error {0} of RFC 9113, 7)")]
+    Reset(u32),
+    #[error("the answer is not HTTP/2: {0}")]
+    Malformed(&'static str),
+}
+
+impl Http2 {
+    /// Begins a connection; ready when the other side has shown that it speaks HTTP/2. Within a local set.
+    pub(super) async fn open<S>(stream: S) -> Result<Self, Error>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + 'static,
+    {
+        let shared = Rc::new(Shared { state: RefCell::new(State::new()), changed: Notify::new() });
+        let driven = shared.clone();
+        tokio::task::spawn_local(async move { driven.drive(stream).await });
+        loop {
+            let changed = shared.changed.notified();
+            match &*shared.state.borrow() {
+                State { over: Some(error), .. } => return Err(error.clone()),
+                State { settled: true, .. } => break,
+                _ => {}
+            }
+            changed.await;
+        }
+        Ok(Self(shared))
+    }
+
+    /// Whether another request may be sent.
+    pub(super) fn is_usable(&self) -> bool {
+        self.0.state.borrow().is_usable()
+    }
+
+    /// Sends a request and waits for the whole answer. Dropped meanwhile, it tells the server.
+    pub(super) async fn exchange(
+        &self,
+        call: &Call,
+        number: u64,
+        more: Option<&(HeaderName, HeaderValue)>,
+    ) -> Result<Answer, Error> {
+        let id = loop {
+            let changed = self.0.changed.notified();
+            match self.0.state.borrow_mut().try_open(call, number, more) {
+                Poll::Ready(opened) => break opened?,
+                Poll::Pending => {}
+            }
+            changed.await;
+        };
+        Exchange { shared: &self.0, id, ended: false }.await
+    }
+}
+
+struct Exchange<'a> {
+    shared: &'a Shared,
+    id: u32,
+    ended: bool,
+}
+
+impl Future for Exchange<'_> {
+    type Output = Result<Answer, Error>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut state = self.shared.state.borrow_mut();
+        let outcome = state.outcome(self.id, context.waker());
+        drop(state);
+        self.ended = outcome.is_ready();
+        outcome
+    }
+}
+
+impl Drop for Exchange<'_> {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.shared.state.borrow_mut().cancel(self.id);
+            self.shared.changed.notify_one();
+        }
+    }
+}
+
+impl Shared {
+    /// Writes and reads until the connection is over, or is not needed any more.
+    async fn drive(self: Rc<Self>, mut stream: impl AsyncRead + AsyncWrite + Unpin) {
+        let mut read = BytesMut::new();
+        let why = poll_fn(|context| self.poll(&mut stream, &mut read, context)).await;
+        self.state.borrow_mut().end(why);
+        self.changed.notify_waiters();
+    }
+
+    fn poll(
+        &self,
+        stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
+        read: &mut BytesMut,
+        context: &mut Context<'_>,
+    ) -> Poll<Error> {
+        loop {
+            let mut state = self.state.borrow_mut();
+            if state.is_left() {
+                return Poll::Ready(Error::Unsent);
+            }
+            if let Poll::Ready(Err(error)) = write(&mut state, stream, context) {
+                return Poll::Ready(Error::Io(Rc::new(error)));
+            }
+            read.reserve(MAX_FRAME);
+            match poll_read_buf(Pin::new(&mut *stream), context, read) {
+                Poll::Pending => {
+                    state.driver = Some(context.waker().clone());
+                    return Poll::Pending;
+                }
+                Poll::Ready(Ok(0)) => return Poll::Ready(Error::NoAnswer),
+                Poll::Ready(Ok(_)) => {}
+                Poll::Ready(Err(error)) => return Poll::Ready(Error::Io(Rc::new(error))),
+            }
+            let (before, was_settled) = (state.active, state.settled);
+            if let Err(wrong) = state.take(read) {
+                return Poll::Ready(Error::Malformed(wrong));
+            }
+            let (active, settled, usable) = (state.active, state.settled, state.is_usable());
+            drop(state);
+            if settled != was_settled || !usable {
+                self.changed.notify_waiters();
+            }
+            for _ in active..before {
+                self.changed.notify_one();
+            }
+        }
+    }
+}
+
+fn write(
+    state: &mut State,
+    stream: &mut (impl AsyncWrite + Unpin),
+    context: &mut Context<'_>,
+) -> Poll<io::Result<()>> {
+    while !state.output.is_empty() {
+        let written = std::task::ready!(Pin::new(&mut *stream).poll_write(context, &state.output))?;
+        if written == 0 {
+            return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+        }
+        state.output.advance(written);
+        state.written += written;
+    }
+    Pin::new(stream).poll_flush(context)
+}
+
+/// What is known of a connection and its streams.
+struct State {
+    /// What is to be written, and how much has been.
+    output: BytesMut,
+    written: usize,
+    streams: HashMap<u32, Stream>,
+    /// Streams that have not ended.
+    active: u32,
+    next: u32,
+    decoder: Decoder<'static>,
+    /// Headers that are not whole: of which stream, and whether it ends with them.
+    block: Option<(u32, bool, BytesMut)>,
+    /// What may still be sent: by all streams, by a new one, in a frame.
+    window: i64,
+    first_window: i64,
+    max_frame: usize,
+    max_streams: u32,
+    /// What has come since the other side was last told that it may send more.
+    received: u32,
+    /// The other side has said what it takes.
+    settled: bool,
+    /// The other side takes no more streams.
+    closing: bool,
+    over: Option<Error>,
+    driver: Option<Waker>,
+}
+
+/// One request and its answer.
+#[derive(Default)]
+struct Stream {
+    waker: Option<Waker>,
+    /// How much had been put out before it.
+    at: usize,
+    /// What may still be sent of it, and what of it was not.
+    window: i64,
+    unsent: Bytes,
+    status: Option<StatusCode>,
+    ended: Option<Ended>,
+    body: BytesMut,
+    outcome: Option<Result<Answer, Error>>,
+}
+
+impl State {
+    fn new() -> Self {
+        let mut output = BytesMut::from(PREFACE);
+        let mut settings = Vec::new();
+        for (name, value) in [(ENABLE_PUSH, 0), (INITIAL_WINDOW_SIZE, WINDOW)] {
+            settings.extend_from_slice(&name.to_be_bytes());
+            settings.extend_from_slice(&value.to_be_bytes());
+        }
+        put(&mut output, kind::SETTINGS, 0, 0, &settings);
+        put(&mut output, kind::WINDOW_UPDATE, 0, 0, &(WINDOW - FIRST_WINDOW).to_be_bytes());
+        let mut decoder = Decoder::new();
+        decoder.set_max_allowed_table_size(TABLE);
+        Self {
+            output,
+            written: 0,
+            streams: HashMap::new(),
+            active: 0,
+            next: 1,
+            decoder,
+            block: None,
+            window: FIRST_WINDOW.into(),
+            first_window: FIRST_WINDOW.into(),
+            max_frame: MAX_FRAME,
+            max_streams: u32::MAX,
+            received: 0,
+            settled: false,
+            closing: false,
+            over: None,
+            driver: None,
+        }
+    }
+
+    fn is_usable(&self) -> bool {
+        self.over.is_none() && !self.closing && self.next < LAST_STREAM
+    }
+
+    /// Nobody will ask for anything any more.
+    fn is_left(&self) -> bool {
+        !self.is_usable() && self.streams.is_empty() && self.output.is_empty()
+    }
+
+    /// Puts a request out as soon as there is room for it.
+    fn try_open(
+        &mut self,
+        call: &Call,
+        number: u64,
+        more: Option<&(HeaderName, HeaderValue)>,
+    ) -> Poll<Result<u32, Error>> {
+        if !self.is_usable() {
+            return Poll::Ready(Err(Error::Unsent));
+        }
+        if self.active >= self.max_streams {
+            return Poll::Pending;
+        }
+        Poll::Ready(Ok(self.open(call, number, more)))
+    }
+
+    /// Puts a request out; the number of its stream.
+    fn open(&mut self, call: &Call, number: u64, more: Option<&(HeaderName, HeaderValue)>) -> u32 {
+        let id = self.next;
+        self.next += 2;
+        self.active += 1;
+        let at = self.written + self.output.len();
+        let block = block(call, more);
+        let mut chunks = block.chunks(self.max_frame).peekable();
+        let mut kind = kind::HEADERS;
+        while let Some(chunk) = chunks.next() {
+            let flags = if chunks.peek().is_none() { flag::END_HEADERS } else { 0 };
+            put(&mut self.output, kind, flags, id, chunk);
+            kind = kind::CONTINUATION;
+        }
+        let unsent = call.body.numbered(number);
+        if unsent.is_empty() {
+            put(&mut self.output, kind::DATA, flag::END_STREAM, id, &[]);
+        }
+        let stream = Stream { at, window: self.first_window, unsent, ..Stream::default() };
+        self.streams.insert(id, stream);
+        self.send(id);
+        self.wake_driver();
+        id
+    }
+
+    /// Puts out what may be of a stream's body.
+    fn send(&mut self, id: u32) {
+        let Some(stream) = self.streams.get_mut(&id) else { return };
+        while !stream.unsent.is_empty() {
+            let may = usize::try_from(self.window.min(stream.window)).unwrap_or_default();
+            let length = stream.unsent.len().min(may).min(self.max_frame);
+            if length == 0 {
+                return;
+            }
+            let chunk = stream.unsent.split_to(length);
+            let flags = if stream.unsent.is_empty() { flag::END_STREAM } else { 0 };
+            put(&mut self.output, kind::DATA, flags, id, &chunk);
+            let length = i64::try_from(length).unwrap_or_default();
+            self.window -= length;
+            stream.window -= length;
+        }
+    }
+
+    fn send_all(&mut self) {
+        let waits = |(id, stream): (&u32, &Stream)| (!stream.unsent.is_empty()).then_some(*id);
+        let mut waiting: Vec<_> = self.streams.iter().filter_map(waits).collect();
+        waiting.sort_unstable();
+        for id in waiting {
+            self.send(id);
+        }
+    }
+
+    /// Takes all frames that are whole.
+    fn take(&mut self, read: &mut BytesMut) -> Result<(), &'static str> {
+        while let Some(frame) = Frame::take(read)? {
+            let is_block = |(id, ..): &(u32, bool, BytesMut)| {
+                (frame.kind, frame.stream) == (kind::CONTINUATION, *id)
+            };
+            if !self.block.as_ref().is_none_or(is_block) {
+                return Err("headers are not whole");
+            }
+            if !self.settled && frame.kind != kind::SETTINGS {
+                return Err("it does not begin with settings");
+            }
+            match frame.kind {
+                kind::DATA => self.data(&frame)?,
+                kind::HEADERS => {
+                    let block = BytesMut::from(frame.content()?);
+                    self.block = Some((frame.stream, frame.has(flag::END_STREAM), block));
+                    self.headers(&frame)?;
+                }
+                kind::CONTINUATION => {
+                    let (.., block) = self.block.as_mut().ok_or("headers without a beginning")?;
+                    block.extend_from_slice(&frame.payload);
+                    if block.len() > MAX_BLOCK {
+                        return Err("headers are longer than may be");
+                    }
+                    self.headers(&frame)?;
+                }
+                kind::RST_STREAM => self.reset(frame.stream, frame.number()?),
+                kind::SETTINGS if !frame.has(flag::ACK) => self.settings(&frame)?,
+                kind::PING if !frame.has(flag::ACK) => {
+                    put(&mut self.output, kind::PING, flag::ACK, 0, &frame.payload);
+                }
+                kind::GOAWAY => self.go_away(frame.number()? & 0x7fff_ffff),
+                kind::WINDOW_UPDATE => self.widen(frame.stream, frame.number()? & 0x7fff_ffff),
+                kind::PUSH_PROMISE => return Err("it promises what nobody asked for"),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn data(&mut self, frame: &Frame) -> Result<(), &'static str> {
+        // Padding counts too; and what nobody waits for any more.
+        self.received += u32::try_from(frame.payload.len()).unwrap_or_default();
+        if self.received > WINDOW / 2 {
+            let received = std::mem::take(&mut self.received);
+            put(&mut self.output, kind::WINDOW_UPDATE, 0, 0, &received.to_be_bytes());
+        }
+        let content = frame.content()?;
+        if let Some(stream) = self.streams.get_mut(&frame.stream) {
+            stream.body.extend_from_slice(&content);
+        }
+        if frame.has(flag::END_STREAM) {
+            self.answered(frame.stream);
+        }
+        Ok(())
+    }
+
+    /// Reads headers, if this frame is their last one. Those that nobody waits for have a part in those to come.
+    fn headers(&mut self, frame: &Frame) -> Result<(), &'static str> {
+        if !frame.has(flag::END_HEADERS) {
+            return Ok(());
+        }
+        let Some((id, ends, block)) = self.block.take() else { return Ok(()) };
+        let (mut status, mut code, mut message) = (None, None, String::new());
+        let decoded = self.decoder.decode_with_cb(&block, |name, value| match &*name {
+            b":status" => status = StatusCode::from_bytes(&value).ok(),
+            b"grpc-status" => code = Some(String::from_utf8_lossy(&value).into_owned()),
+            b"grpc-message" => message = String::from_utf8_lossy(&value).into_owned(),
+            _ => {}
+        });
+        decoded.map_err(|_| "its headers")?;
+        if let Some(stream) = self.streams.get_mut(&id) {
+            // What precedes the answer (RFC 9110, 15.2) is none.
+            if let Some(status) = status.filter(|status| !status.is_informational()) {
+                stream.status = Some(status);
+            }
+            if let Some(code) = code {
+                stream.ended = Some(Ended { code, message });
+            }
+        }
+        if ends {
+            self.answered(id);
+        }
+        Ok(())
+    }
+
+    fn answered(&mut self, id: u32) {
+        let Some(stream) = self.streams.get_mut(&id) else { return };
+        let body = std::mem::take(&mut stream.body).freeze();
+        let outcome = match stream.status {
+            Some(status) => Ok(Answer { status, body, ended: stream.ended.take() }),
+            None => Err(Error::Malformed("an answer without a status")),
+        };
+        // An answer that does not wait for the whole request leaves a stream that is half open.
+        if !stream.unsent.is_empty() {
+            put(&mut self.output, kind::RST_STREAM, 0, id, &CANCEL.to_be_bytes());
+        }
+        self.conclude(id, outcome);
+    }
+
+    fn reset(&mut self, id: u32, code: u32) {
+        let error = if code == REFUSED_STREAM { Error::Unsent } else { Error::Reset(code) };
+        self.conclude(id, Err(error));
+    }
+
+    fn conclude(&mut self, id: u32, outcome: Result<Answer, Error>) {
+        let Some(stream) = self.streams.get_mut(&id) else { return };
+        if stream.outcome.is_some() {
+            return;
+        }
+        stream.outcome = Some(outcome);
+        stream.unsent = Bytes::new();
+        self.active -= 1;
+        if let Some(waker) = stream.waker.take() {
+            waker.wake();
+        }
+    }
+
+    fn settings(&mut self, frame: &Frame) -> Result<(), &'static str> {
+        for (name, value) in frame.settings() {
+            match name {
+                MAX_CONCURRENT_STREAMS => self.max_streams = value,
+                MAX_FRAME_SIZE => self.max_frame = usize::try_from(value).unwrap_or(MAX_FRAME),
+                INITIAL_WINDOW_SIZE if value > WINDOW => return Err("a window is too large"),
+                INITIAL_WINDOW_SIZE => {
+                    let more = i64::from(value) - self.first_window;
+                    self.first_window += more;
+                    for stream in self.streams.values_mut() {
+                        stream.window += more;
+                    }
+                }
+                _ => {}
+            }
+        }
+        self.settled = true;
+        put(&mut self.output, kind::SETTINGS, flag::ACK, 0, &[]);
+        self.send_all();
+        Ok(())
+    }
+
+    fn widen(&mut self, id: u32, by: u32) {
+        if id == 0 {
+            self.window += i64::from(by);
+            return self.send_all();
+        }
+        if let Some(stream) = self.streams.get_mut(&id) {
+            stream.window += i64::from(by);
+            self.send(id);
+        }
+    }
+
+    /// Streams after the last one were not looked at.
+    fn go_away(&mut self, last: u32) {
+        self.closing = true;
+        let after: Vec<_> = self.streams.keys().copied().filter(|id| *id > last).collect();
+        for id in after {
+            self.conclude(id, Err(Error::Unsent));
+        }
+    }
+
+    fn end(&mut self, why: Error) {
+        let all: Vec<_> = self.streams.iter().map(|(id, stream)| (*id, stream.at)).collect();
+        for (id, at) in all {
+            let begun = self.streams.get(&id).is_some_and(|stream| stream.status.is_some());
+            let error = match &why {
+                _ if at >= self.written => Error::Unsent,
+                Error::NoAnswer if begun => Error::CutOff,
+                why => why.clone(),
+            };
+            self.conclude(id, Err(error));
+        }
+        self.over = Some(why);
+    }
+
+    /// What became of a request; nobody asks twice.
+    fn outcome(&mut self, id: u32, waker: &Waker) -> Poll<Result<Answer, Error>> {
+        let Some(stream) = self.streams.get_mut(&id) else {
+            return Poll::Ready(Err(Error::NoAnswer));
+        };
+        let Some(outcome) = stream.outcome.take() else {
+            stream.waker = Some(waker.clone());
+            return Poll::Pending;
+        };
+        self.streams.remove(&id);
+        if !self.is_usable() {
+            self.wake_driver();
+        }
+        Poll::Ready(outcome)
+    }
+
+    /// Nobody waits for it any more.
+    fn cancel(&mut self, id: u32) {
+        let Some(stream) = self.streams.remove(&id) else { return };
+        if stream.outcome.is_none() {
+            self.active -= 1;
+            put(&mut self.output, kind::RST_STREAM, 0, id, &CANCEL.to_be_bytes());
+        }
+        self.wake_driver();
+    }
+
+    fn wake_driver(&mut self) {
+        if let Some(driver) = self.driver.take() {
+            driver.wake();
+        }
+    }
+}
+
+/// A request's headers; the places are those of RFC 7541, appendix A.
+fn block(call: &Call, more: Option<&(HeaderName, HeaderValue)>) -> Vec<u8> {
+    const POST: u8 = 0x83;
+    const HTTP: u8 = 0x86;
+    const HTTPS: u8 = 0x87;
+    const AUTHORITY: u8 = 1;
+    const PATH: u8 = 4;
+    let mut block = Vec::with_capacity(256);
+    let kind = &*call.kind;
+    block.extend_from_slice(&[POST, if kind.secure { HTTPS } else { HTTP }]);
+    put_known(&mut block, AUTHORITY, kind.authority.as_str().as_bytes());
+    put_known(&mut block, PATH, call.path.as_str().as_bytes());
+    let own = call.own.iter().chain(more).map(|(name, value)| (name, value));
+    for (name, value) in kind.headers.iter().chain(own) {
+        put_header(&mut block, name, value);
+    }
+    block
+}
+
+#[cfg(test)]
+mod tests;
