@@ -111,8 +111,8 @@ impl Worker {
             tokio::select! {
                 biased;
                 () = self.stop.cancelled() => return Ok(()),
-                slept = timer.until(due), if !was_full => slept?,
-                else => {}
+                () = std::future::ready(()), if was_full => {}
+                slept = timer.until(due) => slept?,
             }
             let left = Instant::now();
             let (offer, call) = mix.draw(&mut random);
