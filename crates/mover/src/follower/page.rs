@@ -56,7 +56,10 @@ pub(crate) async fn entries(
     limit: Option<u32>,
 ) -> sqlx::Result<Vec<Entry>> {
     let page = cursor.page.as_ref().filter(|_| limit.is_some());
+    // Planned anew each time: a plan that was made while the log was empty, which reads all of it, would be kept until
+    // it is next analysed.
     let mut entries: Vec<Entry> = sqlx::query_as(ENTRIES)
+        .persistent(false)
         .bind(capability)
         .bind(&cursor.snap)
         .bind(until)
