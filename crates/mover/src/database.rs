@@ -18,8 +18,11 @@ const STALE_ATTEMPT: &str = "ZF002";
 pub(crate) struct Database {
     pub side: Side,
     capability: String,
-    /// Rounds, checks and everything else that is no step.
+    /// Checks and everything else that is no step and no page.
     pub follow: PgPool,
+    /// A follower's pages. Every session plans a statement for itself, and anew when a table was analysed, as they are
+    /// before a switch; of so few each has done so in the rounds before the fence, and the drain does not wait for it.
+    pages: PgPool,
     /// Steps: one connection a table, so that all tables are locked at once.
     pub steps: PgPool,
     /// The way back's rehearsal. It has customers' tables while it runs, so it is given up after a second, whatever
@@ -47,7 +50,8 @@ impl Database {
         Ok(Self {
             side,
             capability: capability.to_owned(),
-            follow: pool(5).connect_lazy_with(follow),
+            follow: pool(4).connect_lazy_with(follow.clone()),
+            pages: pool(2).connect_lazy_with(follow),
             steps: pool(u32::try_from(tables).unwrap_or(u32::MAX).clamp(1, 32) + 2)
                 .idle_timeout(Duration::from_mins(1))
                 .connect_lazy_with(steps),
@@ -57,8 +61,12 @@ impl Database {
 
     /// A transaction that reads one snapshot and can write nothing.
     pub async fn read(&self) -> Result<Transaction<'static, Postgres>> {
-        const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
-        begin_with(&self.follow, BEGIN).await.map_err(|e| self.error(e))
+        begin_with(&self.follow, BEGIN_READ).await.map_err(|e| self.error(e))
+    }
+
+    /// The same for a page.
+    pub async fn read_page(&self) -> Result<Transaction<'static, Postgres>> {
+        begin_with(&self.pages, BEGIN_READ).await.map_err(|e| self.error(e))
     }
 
     pub async fn write(&self) -> Result<Transaction<'static, Postgres>> {
@@ -68,6 +76,11 @@ impl Database {
     /// A transaction that writes as the mover: it passes fences, and what it does is not captured.
     pub async fn apply(&self) -> Result<Transaction<'static, Postgres>> {
         begin_with(&self.follow, BEGIN_APPLY).await.map_err(|e| self.error(e))
+    }
+
+    /// The same for a page.
+    pub async fn apply_page(&self) -> Result<Transaction<'static, Postgres>> {
+        begin_with(&self.pages, BEGIN_APPLY).await.map_err(|e| self.error(e))
     }
 
     /// Connects as many sessions as a fence needs, so that it need not wait for them.
@@ -96,6 +109,7 @@ impl Database {
     }
 }
 
+const BEGIN_READ: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 pub(crate) const BEGIN_WRITE: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
 /// One round trip, which counts while nobody can write.
 const BEGIN_APPLY: &str = "BEGIN ISOLATION LEVEL READ COMMITTED;

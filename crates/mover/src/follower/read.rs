@@ -107,7 +107,7 @@ impl Reader<'_> {
         let Self { follower: Follower { mover, direction, .. }, cursor } = self;
         let begun = Instant::now();
         let database = mover.database(direction.source());
-        let mut transaction = database.read().await?;
+        let mut transaction = database.read_page().await?;
         let look = mover.look(&mut transaction, *direction, &cursor.snap).await;
         let look = look.map_err(|e| database.error(e))?;
         self.recognise(&look)?;

@@ -47,7 +47,7 @@ impl Follower {
         let mover = self.mover.clone();
         let target = mover.database(self.direction.target());
         let of = |e| target.error(e);
-        let mut transaction = target.apply().await?;
+        let mut transaction = target.apply_page().await?;
         if let Some(attempt) = attempt {
             begin_step(&mover.inner.capability, attempt, &mut transaction).await.map_err(of)?;
         }
