@@ -18,9 +18,9 @@ pub(super) enum Form {
     Grpc { kind: MessageDescriptor, streams: bool },
 }
 
-/// `schema` (as the target describes it), `/place` (it is there, in JSON), `/place=value`, or a text that is in it.
-/// Fails at what can never be.
-pub(super) fn check(text: &str, form: &Form) -> anyhow::Result<Check> {
+/// `schema` (as the target describes it), `/place` (it is there, in JSON), `/place=value`, or a text that is in it;
+/// reports call it by what was written before names were filled in. Fails at what can never be.
+pub(super) fn check(written: &str, text: &str, form: &Form) -> anyhow::Result<Check> {
     ensure!(
         !text.is_empty(),
         "an empty check says nothing; say schema, /place, /place=value or a text"
@@ -31,7 +31,7 @@ pub(super) fn check(text: &str, form: &Form) -> anyhow::Result<Check> {
     let form = form.clone();
     if !text.starts_with('/') {
         let wanted = text.to_owned();
-        return Ok(Check::new(format!("check {text}"), move |_, body| {
+        return Ok(Check::new(format!("check {written}"), move |_, body| {
             let said = form.text(body)?;
             if said.contains(&wanted) { Ok(()) } else { Err(format!("not in {}", short(&said))) }
         }));
@@ -40,7 +40,7 @@ pub(super) fn check(text: &str, form: &Form) -> anyhow::Result<Check> {
         Some((place, value)) => (place.to_owned(), Some(value.to_owned())),
         None => (text.to_owned(), None),
     };
-    Ok(Check::new(format!("check {text}"), move |_, body| {
+    Ok(Check::new(format!("check {written}"), move |_, body| {
         let answer = form.json(body)?;
         let there = answer.pointer(&place).filter(|there| !there.is_null());
         let there = there.ok_or_else(|| format!("not there in {}", short(&answer.to_string())))?;
@@ -113,7 +113,7 @@ mod tests {
     use super::*;
 
     fn failed(check_of: &str, form: &Form, body: &[u8]) -> Option<String> {
-        check(check_of, form).expect("a check").fails(StatusCode::OK, body)
+        check(check_of, check_of, form).expect("a check").fails(StatusCode::OK, body)
     }
 
     #[test]
@@ -167,7 +167,7 @@ mod tests {
 
     #[test]
     fn what_can_never_be_is_told() {
-        let of = |text| format!("{:#}", check(text, &Form::Http(None)).expect_err(text));
+        let of = |text| format!("{:#}", check(text, text, &Form::Http(None)).expect_err(text));
         assert!(of("").contains("say schema, /place"));
         assert!(of("schema").contains("an --operation"));
     }

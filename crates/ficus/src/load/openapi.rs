@@ -20,21 +20,24 @@ const ITSELF: &str = "openapi.json";
 pub(super) struct Operation {
     pub url: String,
     pub method: String,
-    pub answers: Arc<Answers>,
+    /// If they are to be looked at.
+    pub answers: Option<Arc<Answers>>,
 }
 
 /// What answers an operation has, by its description.
 pub(super) struct Answers {
     schemas: Schemas,
-    /// By status: `200`, `2XX` or `default`.
-    by_status: BTreeMap<String, SchemaIndex>,
+    /// By status: `200`, `2XX` or `default`; none where nothing is said of the answer's JSON.
+    by_status: BTreeMap<String, Option<SchemaIndex>>,
 }
 
-/// The operation with these parameters, of which all that stand in its path must be there.
+/// The operation with these parameters, of which all that stand in its path must be there; with what its answers must
+/// be, if they are to be looked at.
 pub(super) async fn find(
     target: &Target,
     operation: &str,
     parameters: &[(String, String)],
+    look: bool,
     dialer: &Dialer,
 ) -> anyhow::Result<Operation> {
     let base = format!("{}://{}", target.scheme(), target.authority);
@@ -43,16 +46,21 @@ pub(super) async fn find(
     let document = document(&base, dialer).await;
     let document = document.with_context(|| format!("failed to read {base}/{ITSELF}"))?;
     let (path, method, described) = look_up(&document, operation)?;
-    let answers = Answers::read(&document, path, method);
+    let answers = look.then(|| Answers::read(&document, path, method).map(Arc::new)).transpose();
     let answers = answers.with_context(|| format!("{base}/{ITSELF}: {operation}"))?;
     let path = filled(path, &described, parameters, &document)?;
     let (url, method) = (format!("{base}{path}"), method.to_ascii_uppercase());
-    Ok(Operation { url, method, answers: Arc::new(answers) })
+    Ok(Operation { url, method, answers })
 }
 
 impl Answers {
     /// Fails at a schema that is none.
     fn read(document: &Value, path: &str, method: &str) -> anyhow::Result<Self> {
+        let version = document["openapi"].as_str().unwrap_or("none");
+        ensure!(
+            version.starts_with("3.1"),
+            "its version is {version}; only OpenAPI 3.1 describes answers by JSON Schema, so leave --check schema out"
+        );
         let (mut schemas, mut compiler) = (Schemas::new(), Compiler::new());
         let sound = |error: boon::CompileError| anyhow!("{error}");
         compiler.add_resource(ITSELF, document.clone()).map_err(sound)?;
@@ -63,10 +71,12 @@ impl Answers {
         for (status, response) in responses.into_iter().flatten() {
             let (at, response) = followed(document, format!("{place}/{status}"), response);
             let json = response["content"].as_object().into_iter().flatten();
-            let json = json.map(|(kind, _)| kind).find(|kind| is_json(kind));
-            let Some(kind) = json else { continue };
-            let at = format!("{ITSELF}#{at}/content/{}/schema", kind.replace('/', "~1"));
-            by_status.insert(status.clone(), compiler.compile(&at, &mut schemas).map_err(sound)?);
+            let mut json = json.filter(|(kind, media)| is_json(kind) && !media["schema"].is_null());
+            let schema = json.next().map(|(kind, _)| {
+                let at = format!("{ITSELF}#{at}/content/{}/schema", kind.replace('/', "~1"));
+                compiler.compile(&at, &mut schemas).map_err(sound)
+            });
+            by_status.insert(status.clone(), schema.transpose()?);
         }
         Ok(Self { schemas, by_status })
     }
@@ -74,11 +84,10 @@ impl Answers {
     /// Says what does not fit; what the description does not speak of does.
     pub fn fit(&self, status: StatusCode, body: &[u8]) -> Result<(), String> {
         let names = [status.as_str(), &format!("{}XX", status.as_u16() / 100), "default"];
-        let Some(schema) = names.iter().find_map(|name| self.by_status.get(*name)) else {
-            return Ok(());
-        };
+        let described = names.iter().find_map(|name| self.by_status.get(*name));
+        let Some(schema) = described.copied().flatten() else { return Ok(()) };
         let body = serde_json::from_slice(body).map_err(|error| format!("no JSON: {error}"))?;
-        self.schemas.validate(&body, *schema).map_err(|error| {
+        self.schemas.validate(&body, schema).map_err(|error| {
             // The innermost cause is what is wrong; those around it say that something is.
             let mut inner = &error;
             while let Some(cause) = inner.causes.first() {
@@ -210,6 +219,8 @@ mod tests {
                             "200": {"$ref": "#/components/responses/Item"},
                             "4XX": {"content": {"application/problem+json": {"schema": {"required": ["code"]}}}},
                             "304": {"description": "as before"},
+                            "204": {"content": {"application/json": {}}},
+                            "default": {"content": {"application/json": {"schema": {"required": ["error"]}}}},
                         },
                     },
                     "delete": {"operationId": "Shop_Drop"},
@@ -257,12 +268,21 @@ mod tests {
         assert_eq!(fit(200, r#"{"name": "a", "price": 5}"#), Ok(()));
         assert_eq!(fit(404, r#"{"code": "not_found"}"#), Ok(()));
         assert_eq!(fit(304, ""), Ok(()));
-        assert_eq!(fit(500, "<html>"), Ok(()), "not described");
+        assert_eq!(fit(204, ""), Ok(()));
+        assert!(fit(500, "{}").expect_err("the default").contains("error"));
         let price = fit(200, r#"{"name": "a", "price": "5"}"#).expect_err("a text");
         assert!(price.contains("/price") && price.contains("integer"), "{price}");
         assert!(fit(200, "{}").expect_err("no name").contains("name"));
         assert!(fit(404, "{}").expect_err("no code").contains("code"));
         assert!(fit(200, "ok").expect_err("no JSON").starts_with("no JSON"));
+    }
+
+    #[test]
+    fn only_what_is_described_by_json_schema_is_looked_at() {
+        let mut document = shop();
+        document["openapi"] = json!("3.0.3");
+        let error = Answers::read(&document, "/items/{item_id}", "get").expect_err("3.0");
+        assert!(error.to_string().contains("3.0.3"), "{error}");
     }
 
     #[test]

@@ -71,6 +71,10 @@ pub(super) async fn make(command: &LoadCommand, aim: &Aim, folder: &Path) -> any
         }
         _ => None,
     };
+    ensure!(
+        recorded.is_none() || command.spacing.is_none(),
+        "--spacing is for a rate; the scenario sends when its record says, unless you give --rate"
+    );
     let length = length(command, recorded.as_deref());
     ensure!(
         command.warm_up < length,
@@ -203,8 +207,9 @@ async fn of_flags(
     let body = command.body.as_deref().map(body).transpose()?;
     let (url, method, answers) = match &command.operation {
         Some(operation) => {
-            let found = openapi::find(target, operation, &command.param, dialer).await?;
-            (found.url, Some(found.method), Some(found.answers))
+            let look = command.check.iter().any(|check| check == "schema");
+            let found = openapi::find(target, operation, &command.param, look, dialer).await?;
+            (found.url, Some(found.method), found.answers)
         }
         None => (target.to_string(), command.method.as_ref().map(ToString::to_string), None),
     };
@@ -226,8 +231,10 @@ async fn of_flags(
 /// What names stand for that all users share.
 fn common(command: &LoadCommand, scenario: &Scenario) -> anyhow::Result<Names> {
     let mut names = Names::new();
-    let run = Clock::system().now().timestamp_millis();
-    names.insert("run".to_owned(), run.to_string());
+    // Testers that begin together have another one too.
+    let random = u16::from_le_bytes(ficus_process::random::bytes());
+    let run = format!("{}{random:05}", Clock::system().now().timestamp_millis());
+    names.insert("run".to_owned(), run);
     names.extend(scenario.set.clone());
     for (name, value) in &command.set {
         ensure!(
@@ -288,7 +295,7 @@ async fn offer(
     let everybody = std::slice::from_ref(common);
     let users = if Filled::call(request, common).is_ok() { everybody } else { users };
     let mut calls: Vec<Call> = Vec::with_capacity(users.len());
-    let mut server = Server::default();
+    let (mut server, mut first_checks) = (Server::default(), Vec::new());
     for (user, names) in users.iter().enumerate() {
         let filled = Filled::call(request, names)?;
         server = filled.target.server();
@@ -309,12 +316,14 @@ async fn offer(
                 (Kind::grpc(target, shared, wanted), form, body)
             }
         };
-        let checks = filled.check.iter().map(|text| check(text, &form));
+        let checks = request.check.iter().zip(&filled.check);
+        let checks = checks.map(|(written, text)| check(written, text, &form));
         kind.checks = checks.collect::<anyhow::Result<Vec<Check>>>()?;
         let mut call = Call::new(kind, target, body);
         call.own = kept.own(user, own);
-        if let Some(first) = calls.first() {
-            share(&mut call, first);
+        match calls.first() {
+            Some(first) => share(&mut call, first, filled.check == first_checks),
+            None => first_checks = filled.check,
         }
         calls.push(call);
     }
@@ -322,13 +331,10 @@ async fn offer(
 }
 
 /// Keeps once what is the same for both: there may be a call for each of ten thousand users.
-fn share(call: &mut Call, first: &Call) {
-    let names = |call: &Call| -> Vec<String> {
-        call.kind.checks.iter().map(|check| check.name.clone()).collect()
-    };
+fn share(call: &mut Call, first: &Call, same_checks: bool) {
     let same =
         call.kind.headers == first.kind.headers && call.kind.authority == first.kind.authority;
-    if same && names(call) == names(first) {
+    if same && same_checks {
         call.kind = first.kind.clone();
     }
     if call.body == first.body {

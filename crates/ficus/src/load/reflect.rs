@@ -75,7 +75,10 @@ pub(super) fn encoded(method: &MethodDescriptor, json: &[u8]) -> anyhow::Result<
 
 /// The file that has the service, and all that it imports.
 async fn pool(target: &Target, service: &str, dialer: &Dialer) -> anyhow::Result<DescriptorPool> {
-    let endpoint = Endpoint::from_shared(format!("http://{}", target.authority))?;
+    let mut endpoint = Endpoint::from_shared(format!("http://{}", target.authority))?;
+    if target.secure {
+        endpoint = endpoint.origin(format!("https://{}", target.authority).parse()?);
+    }
     let (dialer, server) = (dialer.clone(), target.server());
     let connector = tower::service_fn(move |_| {
         let (dialer, server) = (dialer.clone(), server.clone());
@@ -88,16 +91,20 @@ async fn pool(target: &Target, service: &str, dialer: &Dialer) -> anyhow::Result
     let mut client = ServerReflectionClient::new(channel);
     let (questions, receiver) = tokio::sync::mpsc::channel(1);
     let stream = tokio_stream::wrappers::ReceiverStream::new(receiver);
+    let ask = async |question| {
+        let request =
+            ServerReflectionRequest { host: String::new(), message_request: Some(question) };
+        questions.send(request).await.map_err(|_| unreflected(target, "it hung up"))
+    };
+    // Some servers say nothing before they are asked.
+    ask(MessageRequest::FileContainingSymbol(service.to_owned())).await?;
     let answers = client.server_reflection_info(stream).await;
     let mut answers = answers.map_err(|status| unreflected(target, status.message()))?.into_inner();
 
     let mut files: BTreeMap<String, FileDescriptorProto> = BTreeMap::new();
     let mut asked = BTreeSet::new();
-    let mut open = vec![MessageRequest::FileContainingSymbol(service.to_owned())];
-    while let Some(question) = open.pop() {
-        let request =
-            ServerReflectionRequest { host: String::new(), message_request: Some(question) };
-        questions.send(request).await.map_err(|_| unreflected(target, "it hung up"))?;
+    let mut open = Vec::new();
+    loop {
         for file in answer(&mut answers, target, service).await? {
             for import in &file.dependency {
                 if !files.contains_key(import) && asked.insert(import.clone()) {
@@ -106,6 +113,8 @@ async fn pool(target: &Target, service: &str, dialer: &Dialer) -> anyhow::Result
             }
             files.insert(file.name().to_owned(), file);
         }
+        let Some(question) = open.pop() else { break };
+        ask(question).await?;
     }
     let set = FileDescriptorSet { file: files.into_values().collect() };
     DescriptorPool::from_file_descriptor_set(set)

@@ -125,6 +125,10 @@ impl Scenario {
             scenario.call.iter().all(|call| !call.name.is_empty() && call.keep.is_empty()),
             "a [[call]] has a name, and nothing to keep"
         );
+        ensure!(
+            scenario.users.setup.iter().all(|setup| setup.check.is_empty()),
+            "check is for a [[call]]; a setup keeps what it needs"
+        );
         let mut names: Vec<_> = scenario.call.iter().map(|call| call.name.as_str()).collect();
         names.sort_unstable();
         if let Some([name, _]) = names.array_windows().find(|[one, next]| one == next) {

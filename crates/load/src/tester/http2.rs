@@ -32,7 +32,10 @@ use super::{
     call::{Answer, Call, Ended},
     frame::{
         Frame, MAX_FRAME, PREFACE, flag, kind, put, put_header, put_known,
-        setting::{ENABLE_PUSH, INITIAL_WINDOW_SIZE, MAX_CONCURRENT_STREAMS, MAX_FRAME_SIZE},
+        setting::{
+            ENABLE_PUSH, HEADER_TABLE_SIZE, INITIAL_WINDOW_SIZE, MAX_CONCURRENT_STREAMS,
+            MAX_FRAME_SIZE,
+        },
     },
 };
 
@@ -82,19 +85,20 @@ impl Http2 {
     where
         S: AsyncRead + AsyncWrite + Unpin + 'static,
     {
-        let shared = Rc::new(Shared { state: RefCell::new(State::new()), changed: Notify::new() });
-        let driven = shared.clone();
+        let shared = Shared { state: RefCell::new(State::new()), changed: Notify::new() };
+        let connection = Self(Rc::new(shared));
+        let driven = connection.0.clone();
         tokio::task::spawn_local(async move { driven.drive(stream).await });
         loop {
-            let changed = shared.changed.notified();
-            match &*shared.state.borrow() {
+            let changed = connection.0.changed.notified();
+            match &*connection.0.state.borrow() {
                 State { over: Some(error), .. } => return Err(error.clone()),
-                State { settled: true, .. } => break,
+                state if state.phase > Phase::Greeting => break,
                 _ => {}
             }
             changed.await;
         }
-        Ok(Self(shared))
+        Ok(connection)
     }
 
     /// Whether another request may be sent.
@@ -118,6 +122,15 @@ impl Http2 {
             changed.await;
         };
         Exchange { shared: &self.0, id, ended: false }.await
+    }
+}
+
+/// Its driver ends with it, also if it never came to be open.
+impl Drop for Http2 {
+    fn drop(&mut self) {
+        let mut state = self.0.state.borrow_mut();
+        state.phase = Phase::Dropped;
+        state.wake_driver();
     }
 }
 
@@ -168,12 +181,17 @@ impl Shared {
             if state.is_left() {
                 return Poll::Ready(Error::Unsent);
             }
-            if let Poll::Ready(Err(error)) = write(&mut state, stream, context) {
-                return Poll::Ready(Error::Io(Rc::new(error)));
-            }
+            // What has come already is read all the same.
+            let failed = match write(&mut state, stream, context) {
+                Poll::Ready(Err(error)) => Some(error),
+                Poll::Ready(Ok(())) | Poll::Pending => None,
+            };
             read.reserve(MAX_FRAME);
             match poll_read_buf(Pin::new(&mut *stream), context, read) {
                 Poll::Pending => {
+                    if let Some(error) = failed {
+                        return Poll::Ready(Error::Io(Rc::new(error)));
+                    }
                     state.driver = Some(context.waker().clone());
                     return Poll::Pending;
                 }
@@ -181,13 +199,14 @@ impl Shared {
                 Poll::Ready(Ok(_)) => {}
                 Poll::Ready(Err(error)) => return Poll::Ready(Error::Io(Rc::new(error))),
             }
-            let (before, was_settled) = (state.active, state.settled);
+            let (before, was, most) = (state.active, state.phase, state.max_streams);
             if let Err(wrong) = state.take(read) {
                 return Poll::Ready(Error::Malformed(wrong));
             }
-            let (active, settled, usable) = (state.active, state.settled, state.is_usable());
+            let active = state.active;
+            let all = state.phase != was || !state.is_usable() || state.max_streams > most;
             drop(state);
-            if settled != was_settled || !usable {
+            if all {
                 self.changed.notify_waiters();
             }
             for _ in active..before {
@@ -197,20 +216,36 @@ impl Shared {
     }
 }
 
+/// What was tried when it fails may have left.
 fn write(
     state: &mut State,
     stream: &mut (impl AsyncWrite + Unpin),
     context: &mut Context<'_>,
 ) -> Poll<io::Result<()>> {
     while !state.output.is_empty() {
-        let written = std::task::ready!(Pin::new(&mut *stream).poll_write(context, &state.output))?;
-        if written == 0 {
-            return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
-        }
-        state.output.advance(written);
-        state.written += written;
+        let written = Pin::new(&mut *stream).poll_write(context, &state.output);
+        let written = match std::task::ready!(written) {
+            Ok(0) => Err(io::ErrorKind::WriteZero.into()),
+            other => other,
+        };
+        let gone = *written.as_ref().unwrap_or(&state.output.len());
+        state.output.advance(gone);
+        state.written += gone;
+        written?;
     }
     Pin::new(stream).poll_flush(context)
+}
+
+/// How far a connection has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Phase {
+    /// The other side has not said yet what it takes.
+    Greeting,
+    Open,
+    /// The other side takes no more streams.
+    Closing,
+    /// Nobody has the connection any more.
+    Dropped,
 }
 
 /// What is known of a connection and its streams.
@@ -232,10 +267,10 @@ struct State {
     max_streams: u32,
     /// What has come since the other side was last told that it may send more.
     received: u32,
-    /// The other side has said what it takes.
-    settled: bool,
-    /// The other side takes no more streams.
-    closing: bool,
+    phase: Phase,
+    /// The next headers begin with HPACK's table of no size (RFC 7541, 4.2): the other side wants a smaller one, and
+    /// nothing is ever put into it.
+    resize: bool,
     over: Option<Error>,
     driver: Option<Waker>,
 }
@@ -280,20 +315,21 @@ impl State {
             max_frame: MAX_FRAME,
             max_streams: u32::MAX,
             received: 0,
-            settled: false,
-            closing: false,
+            phase: Phase::Greeting,
+            resize: false,
             over: None,
             driver: None,
         }
     }
 
     fn is_usable(&self) -> bool {
-        self.over.is_none() && !self.closing && self.next < LAST_STREAM
+        self.over.is_none() && self.phase < Phase::Closing && self.next < LAST_STREAM
     }
 
     /// Nobody will ask for anything any more.
     fn is_left(&self) -> bool {
-        !self.is_usable() && self.streams.is_empty() && self.output.is_empty()
+        let is_done = self.streams.is_empty() && self.output.is_empty();
+        self.phase == Phase::Dropped || (!self.is_usable() && is_done)
     }
 
     /// Puts a request out as soon as there is room for it.
@@ -318,7 +354,7 @@ impl State {
         self.next += 2;
         self.active += 1;
         let at = self.written + self.output.len();
-        let block = block(call, more);
+        let block = block(call, more, std::mem::take(&mut self.resize));
         let mut chunks = block.chunks(self.max_frame).peekable();
         let mut kind = kind::HEADERS;
         while let Some(chunk) = chunks.next() {
@@ -373,7 +409,7 @@ impl State {
             if !self.block.as_ref().is_none_or(is_block) {
                 return Err("headers are not whole");
             }
-            if !self.settled && frame.kind != kind::SETTINGS {
+            if self.phase == Phase::Greeting && frame.kind != kind::SETTINGS {
                 return Err("it does not begin with settings");
             }
             match frame.kind {
@@ -487,7 +523,12 @@ impl State {
         for (name, value) in frame.settings() {
             match name {
                 MAX_CONCURRENT_STREAMS => self.max_streams = value,
-                MAX_FRAME_SIZE => self.max_frame = usize::try_from(value).unwrap_or(MAX_FRAME),
+                MAX_FRAME_SIZE => {
+                    let value = usize::try_from(value).ok();
+                    let sound = value.filter(|value| (MAX_FRAME..1 << 24).contains(value));
+                    self.max_frame = sound.ok_or("a frame's size that is none")?;
+                }
+                HEADER_TABLE_SIZE => self.resize |= usize::try_from(value).is_ok_and(|v| v < TABLE),
                 INITIAL_WINDOW_SIZE if value > WINDOW => return Err("a window is too large"),
                 INITIAL_WINDOW_SIZE => {
                     let more = i64::from(value) - self.first_window;
@@ -499,7 +540,7 @@ impl State {
                 _ => {}
             }
         }
-        self.settled = true;
+        self.phase = self.phase.max(Phase::Open);
         put(&mut self.output, kind::SETTINGS, flag::ACK, 0, &[]);
         self.send_all();
         Ok(())
@@ -518,7 +559,7 @@ impl State {
 
     /// Streams after the last one were not looked at.
     fn go_away(&mut self, last: u32) {
-        self.closing = true;
+        self.phase = self.phase.max(Phase::Closing);
         let after: Vec<_> = self.streams.keys().copied().filter(|id| *id > last).collect();
         for id in after {
             self.conclude(id, Err(Error::Unsent));
@@ -573,13 +614,17 @@ impl State {
 }
 
 /// A request's headers; the places are those of RFC 7541, appendix A.
-fn block(call: &Call, more: Option<&(HeaderName, HeaderValue)>) -> Vec<u8> {
+fn block(call: &Call, more: Option<&(HeaderName, HeaderValue)>, resize: bool) -> Vec<u8> {
+    const NO_TABLE: u8 = 0x20;
     const POST: u8 = 0x83;
     const HTTP: u8 = 0x86;
     const HTTPS: u8 = 0x87;
     const AUTHORITY: u8 = 1;
     const PATH: u8 = 4;
     let mut block = Vec::with_capacity(256);
+    if resize {
+        block.push(NO_TABLE);
+    }
     let kind = &*call.kind;
     block.extend_from_slice(&[POST, if kind.secure { HTTPS } else { HTTP }]);
     put_known(&mut block, AUTHORITY, kind.authority.as_str().as_bytes());

@@ -237,11 +237,11 @@ mod tests {
         let mut tally = Tally::default();
         for latency in milliseconds {
             let latency = Duration::from_millis(latency);
-            tally.due(0);
+            tally.due(0, Duration::ZERO);
             tally.ok(0, latency, latency / 2);
         }
         for _ in 0..errors {
-            tally.due(1);
+            tally.due(1, Duration::ZERO);
             tally.failed(1, "timeout", String::new);
         }
         let offer = |name: &str| Offer {

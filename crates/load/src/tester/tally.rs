@@ -22,7 +22,7 @@ pub struct Tally {
     pub latency: Histogram<u64>,
     /// Of the same: from when each left.
     pub service: Histogram<u64>,
-    /// Of those that were sent: how long after it was due each left.
+    /// Of all: how long after it was due each left, or was shed.
     pub lag: Histogram<u64>,
     /// The slowest request with a `traceparent`, and its trace.
     pub slowest: Option<(Duration, u128)>,
@@ -128,12 +128,9 @@ impl Tally {
         &mut self.offers[place]
     }
 
-    pub(super) fn due(&mut self, offer: usize) {
+    pub(super) fn due(&mut self, offer: usize, lag: Duration) {
         self.due += 1;
         self.offer(offer).due += 1;
-    }
-
-    pub(super) fn left(&mut self, lag: Duration) {
         record(&mut self.lag, lag);
     }
 
@@ -183,7 +180,7 @@ mod tests {
     fn tallies_add_up_and_the_slowest_trace_is_kept() {
         let ms = Duration::from_millis;
         let (mut one, mut other) = (Tally::default(), Tally::default());
-        one.due(0);
+        one.due(0, ms(0));
         one.ok(0, ms(10), ms(9));
         one.traced(ms(10), 1);
         one.shed(0);

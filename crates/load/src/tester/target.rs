@@ -49,9 +49,7 @@ impl fmt::Display for Server {
 impl Target {
     /// The port that the scheme has if none was given.
     pub fn server(&self) -> Server {
-        let authority = self.authority.as_str();
-        // What precedes the host is not for the network.
-        let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+        let host = self.authority.as_str();
         let address = match (self.authority.port_u16(), self.secure) {
             (Some(_), _) => host.to_owned(),
             (None, false) => format!("{host}:80"),
@@ -99,6 +97,9 @@ impl FromStr for Target {
         let end = rest.find(['/', '?']).unwrap_or(rest.len());
         let (authority, path) = rest.split_at(end);
         let authority: Authority = authority.parse().map_err(|_| wrong("no host"))?;
+        if authority.as_str().contains('@') {
+            return Err(wrong("a name or password goes into a header"));
+        }
         let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
         let path: PathAndQuery = path.parse().map_err(|_| wrong("no path that can be sent"))?;
         let target = Self { protocol, secure, authority, path };
@@ -142,7 +143,7 @@ mod tests {
         for (text, secure, address) in [
             ("http://example.test/", false, "example.test:80"),
             ("https://example.test/", true, "example.test:443"),
-            ("https://me@example.test:8443/", true, "example.test:8443"),
+            ("https://example.test:8443/", true, "example.test:8443"),
             ("grpcs://example.test/a.B/C", true, "example.test:443"),
         ] {
             let server = Server { address: address.to_owned(), secure };
@@ -154,9 +155,16 @@ mod tests {
 
     #[test]
     fn what_is_none_says_what_one_is() {
-        for text in
-            ["", "gateway", "ftp://a/", "http://", "grpc://a:1", "grpc://a:1/S", "grpcs://a:1/S/"]
-        {
+        for text in [
+            "",
+            "gateway",
+            "ftp://a/",
+            "http://",
+            "http://me:pw@a/",
+            "grpc://a:1",
+            "grpc://a:1/S",
+            "grpcs://a:1/S/",
+        ] {
             assert!(
                 text.parse::<Target>().expect_err(text).contains("grpc://host:port/"),
                 "{text}"

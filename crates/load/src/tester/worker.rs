@@ -94,41 +94,41 @@ impl Worker {
         let timer = Timer::new()?;
         let threads = plan.threads.max(1);
         let mine = plan.in_flight.div_ceil(threads);
-        // Among the threads of all testers that share the load.
-        let place = plan.share.part * threads + self.number;
+        // Among the threads of all testers that share the load, however many threads the others have.
+        let place = self.number * plan.share.of + plan.share.part;
         let mut random = StdRng::seed_from_u64(plan.seed ^ u64::from(place + 1));
         let mut traces = StdRng::seed_from_u64(plan.traces ^ u64::from(place + 1));
         let arrivals = plan.schedule.arrivals(plan.length, plan.seed);
         let mix = Mix::new(plan);
         let all = (plan.share.of * threads) as usize;
-        // While no more may be in flight, what is due is shed: until when that was so, once it is known.
-        let mut full_until = None;
+        // While no more may be in flight, what is due is shed: from when until when that was so, once it is known.
+        let mut full = None;
         let mut without_rest = 0;
         for (number, at) in (0..).zip(arrivals).skip(place as usize).step_by(all) {
             let counts = at >= plan.warm_up;
             let due = self.begun + at;
-            let was_full = full_until.is_some_and(|until| due <= until);
+            let was_full = full.filter(|(_, until)| due <= *until);
             tokio::select! {
                 biased;
                 () = self.stop.cancelled() => return Ok(()),
-                () = std::future::ready(()), if was_full => {}
+                () = std::future::ready(()), if was_full.is_some() => {}
                 slept = timer.until(due) => slept?,
             }
-            let left = Instant::now();
+            // What is shed now would have been shed when the bound was met.
+            let left = was_full.map_or_else(Instant::now, |(from, _)| due.max(from));
             let (offer, call) = mix.draw(&mut random);
             let number = plan.first_number + number;
             let sent = Sent { offer, call, number, at, due, left, counts };
             within.due(&sent);
-            if was_full {
+            if was_full.is_some() {
                 within.shed(&sent);
                 continue;
             }
             if within.shared.in_flight.load(Ordering::Relaxed) >= mine {
                 within.shed(&sent);
-                full_until = Some(within.room(mine).await);
+                full = Some((left, within.room(mine).await));
                 continue;
             }
-            within.leaves(&sent);
             within.shared.in_flight.fetch_add(1, Ordering::Relaxed);
             let trace = random.random_bool(plan.traced).then(|| Trace::new(&mut traces));
             tokio::task::spawn_local(within.clone().exchange(sent, trace));
@@ -140,6 +140,16 @@ impl Worker {
             }
         }
         Ok(())
+    }
+}
+
+/// Counted as long as it lives.
+struct InFlight<'w>(&'w Within);
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        self.0.shared.in_flight.fetch_sub(1, Ordering::Relaxed);
+        self.0.ended.notify_one();
     }
 }
 
@@ -158,13 +168,8 @@ impl Within {
     fn due(&self, sent: &Sent) {
         self.recent.borrow_mut().at(sent.at).due += 1;
         if sent.counts {
-            self.tally.borrow_mut().due(sent.offer);
-        }
-    }
-
-    fn leaves(&self, sent: &Sent) {
-        if sent.counts {
-            self.tally.borrow_mut().left(sent.left.saturating_duration_since(sent.due));
+            let lag = sent.left.saturating_duration_since(sent.due);
+            self.tally.borrow_mut().due(sent.offer, lag);
         }
     }
 
@@ -176,13 +181,13 @@ impl Within {
     }
 
     async fn exchange(self: Rc<Self>, sent: Sent, trace: Option<Trace>) {
+        let in_flight = InFlight(&self);
         let header = trace.as_ref().map(Trace::header);
         let call = &self.plan.offers[sent.offer].calls[sent.call];
         let line = &self.lines[sent.offer];
         let answer = line.send(call, sent.number, header, self.plan.timeout).await;
         let ended = Instant::now();
-        self.shared.in_flight.fetch_sub(1, Ordering::Relaxed);
-        self.ended.notify_one();
+        drop(in_flight);
         let missed = match answer {
             Ok(answer) => call.missed_by(&answer),
             Err(broken) => Some((broken.kind.to_owned(), broken.text)),

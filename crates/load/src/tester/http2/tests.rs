@@ -231,6 +231,61 @@ fn a_connection_that_breaks_says_of_each_request_how_far_it_was() {
     assert!(matches!(of(&mut state, late), Error::Unsent), "it never left");
 }
 
+#[tokio::test]
+async fn a_connection_that_never_opens_is_let_go() {
+    let work = async {
+        let (ours, mut theirs) = tokio::io::duplex(10_000);
+        let opening = tokio::time::timeout(Duration::from_millis(20), Http2::open(ours)).await;
+        assert!(opening.is_err(), "nobody has said anything");
+        let mut said = Vec::new();
+        let end = tokio::io::AsyncReadExt::read_to_end(&mut theirs, &mut said);
+        let ended = tokio::time::timeout(Duration::from_secs(5), end).await;
+        assert!(matches!(ended, Ok(Ok(_))), "it is still open");
+    };
+    LocalSet::new().run_until(work).await;
+}
+
+#[tokio::test]
+async fn who_waits_for_room_goes_on_when_there_may_be_more() {
+    let settings = |streams: u32| {
+        let setting = [&3_u16.to_be_bytes()[..], &streams.to_be_bytes()].concat();
+        let mut bytes = BytesMut::new();
+        put(&mut bytes, kind::SETTINGS, 0, 0, &setting);
+        bytes
+    };
+    let work = async {
+        let (ours, mut theirs) = tokio::io::duplex(10_000);
+        tokio::io::AsyncWriteExt::write_all(&mut theirs, &settings(0)).await.expect("said");
+        let connection = Http2::open(ours).await.expect("open");
+        let empty = call(b"");
+        let server = async {
+            tokio::task::yield_now().await;
+            assert_eq!(connection.0.state.borrow().active, 0);
+            tokio::io::AsyncWriteExt::write_all(&mut theirs, &settings(1)).await.expect("said");
+            while connection.0.state.borrow().active == 0 {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::select! {
+            () = server => {}
+            answer = connection.exchange(&empty, 0, None) => unreachable!("{answer:?}"),
+        }
+    };
+    let local = LocalSet::new();
+    assert!(tokio::time::timeout(Duration::from_secs(5), local.run_until(work)).await.is_ok());
+}
+
+#[test]
+fn a_smaller_table_is_agreed_to() {
+    let mut state = opened();
+    let setting = [&1_u16.to_be_bytes()[..], &0_u32.to_be_bytes()].concat();
+    feed(&mut state, kind::SETTINGS, 0, 0, &setting).expect("sound");
+    assert!(state.resize);
+    assert_eq!(block(&call(b""), None, true)[..2], [0x20, 0x83]);
+    state.open(&call(b""), 0, None);
+    assert!(!state.resize, "once");
+}
+
 #[test]
 fn a_great_many_bytes_are_given_back() {
     let mut state = opened();
@@ -250,6 +305,9 @@ fn what_is_no_http_2_is_told() {
         (kind::WINDOW_UPDATE, 0, b"\0"),
         (kind::RST_STREAM, 1, b""),
         (kind::GOAWAY, 0, b"\0\0"),
+        (kind::SETTINGS, 0, b"\0\x05\0\0\0\0"),
+        (kind::SETTINGS, 0, b"\0\x05\x01\0\0\0"),
+        (kind::SETTINGS, 0, b"\0\x04\x80\0\0\0"),
     ] {
         assert!(feed(&mut opened(), kind, 0, stream, payload).is_err(), "{kind}");
     }
