@@ -94,7 +94,7 @@
     if (run.steps.length > 0) {
       const steps = [...run.steps].sort((a, b) => a.rate - b.rate);
       resize.push(chart("knee", { label: "requests/s that were due", name: "rate", points: true }, "ms",
-        [steps.map((step) => step.rate), steps.map((step) => step.p50 || null), steps.map((step) => step.p99 || null)],
+        [steps.map((step) => step.rate), steps.map((step) => step.p50), steps.map((step) => step.p99)],
         [["p50", "--p50", 2], ["p99", "--p99", 1.5]], { distr: 3 }, {}));
     }
   }

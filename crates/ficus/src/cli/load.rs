@@ -21,7 +21,7 @@ Requests leave when they are due, whether or not earlier ones were answered, and
 target that stalls is not flattered. Percentiles are of what was answered as wanted; all else is an error of its kind.
 
 Exit status 2: an SLO was not met, nothing was answered as wanted, or the run is void, since the tester itself was
-late or busy; of compare, that something is worse by more than noise.
+late or busy; of compare, that something is worse by more than noise; of compare and merge, that a report says nothing.
 
 Examples:
   ficus load list
@@ -82,7 +82,7 @@ pub struct LoadCommand {
     #[arg(long)]
     pub header: Vec<String>,
     /// Statuses that are right, as 200,404; without it any 2xx
-    #[arg(long, value_delimiter = ',')]
+    #[arg(long, value_delimiter = ',', value_parser = status)]
     pub expect: Vec<StatusCode>,
     /// What an answer must be besides: schema (as gRPC reflection or the operation describes it), /place or /place=value
     /// in its JSON (RFC 6901), or a text that is in it; may be given again
@@ -94,7 +94,8 @@ pub struct LoadCommand {
     /// What must be reached, as 'p99<50ms,errors<0.1%' (p50, p90, p99, p99.9, max, errors)
     #[arg(long)]
     pub slo: Option<Slo>,
-    /// Try one rate after the other, each --for so long, until the SLO is not met; begins at --rate
+    /// Try one rate after the other, each --for so long, until the SLO is not met; begins at --rate, a
+    /// constant one
     #[arg(long)]
     pub find_capacity: bool,
     /// Write the report there, as JSON
@@ -146,7 +147,7 @@ pub enum LoadVerb {
 A percentile's interval holds it with 99 %. What differs is more than noise if the intervals have nothing in common and
 the figures are further apart than --noise, for runs on a shared machine differ by more than one run can tell.
 
-Exit status 2: something is worse by more than noise.
+Exit status 2: something is worse by more than noise, or one of them is void or had no answer as wanted.
 
 Examples:
   ficus load compare before.json after.json
@@ -161,6 +162,10 @@ Examples:
     },
     /// Add up the reports of testers that ran side by side
     #[command(after_help = "\
+Rates add up of testers that sent at the same time; those of --share 0/2 and 1/2 sent one schedule together.
+
+Exit status 2: one of them is void, or nothing was answered as wanted.
+
 Examples:
   ficus load merge one.json two.json
   ficus load merge one.json two.json --out all.json --json")]
@@ -210,6 +215,10 @@ fn pair(text: &str) -> Result<(String, String), String> {
     let (name, value) =
         text.split_once('=').ok_or_else(|| format!("\"{text}\" is not NAME=VALUE"))?;
     Ok((name.trim().to_owned(), value.trim().to_owned()))
+}
+
+fn status(text: &str) -> Result<StatusCode, String> {
+    text.trim().parse().map_err(|_| format!("\"{text}\" is no status; say 200, or 200,404"))
 }
 
 #[derive(Debug, Clone, Copy, clap::ValueEnum, serde::Deserialize)]

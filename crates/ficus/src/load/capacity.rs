@@ -29,9 +29,9 @@ pub(super) struct Step {
     /// Requests a second.
     pub rate: f64,
     pub achieved: f64,
-    /// Milliseconds.
-    pub p50: f64,
-    pub p99: f64,
+    /// Milliseconds; none if nothing was answered as wanted.
+    pub p50: Option<f64>,
+    pub p99: Option<f64>,
     /// Percent.
     pub errors: f64,
     pub holds: bool,
@@ -47,8 +47,10 @@ struct Found {
     capacity: Option<f64>,
     /// Higher rates were not tried to the end: the tester was the bottleneck, or somebody stopped it.
     at_least: bool,
+    /// Somebody stopped it.
+    stopped: bool,
     steps: Vec<Step>,
-    /// The report of the last run.
+    /// The report of the last run that came to its end, or of the only one.
     last: TesterReport,
 }
 
@@ -64,14 +66,15 @@ pub(super) async fn find(
     let spacing = *spacing;
     let mut search = Search { steps: Vec::new(), next: Some(shape.mean()) };
     let mut last: Option<Ran> = None;
-    let mut number = 0;
+    let (mut number, mut stopped) = (0, false);
     while let Some(rate) = search.next {
         let schedule = Schedule::Rate { shape: Shape::constant(rate), spacing };
         let plan = Plan { schedule, traces: traces(), first_number: number, ..made.plan.clone() };
         let ran = super::once(&plan, made).await?;
         number += ran.series.seconds().map(|second| second.due).sum::<u64>();
-        if ran.stopped {
-            last = Some(ran);
+        stopped = ran.stopped;
+        if stopped {
+            last.get_or_insert(ran);
             break;
         }
         let step = Step::of(rate, made, &ran);
@@ -82,9 +85,10 @@ pub(super) async fn find(
         last = Some(ran);
     }
     let last = last.context("nothing was run")?;
-    let found = search.found(last.report.clone());
+    let found = search.found(last.report.clone(), stopped);
     if let Some(file) = &command.report {
-        let troubles: Vec<_> = found.capacity.is_none().then(|| found.told()).into_iter().collect();
+        let is_bad = found.capacity.is_none() || stopped;
+        let troubles: Vec<_> = is_bad.then(|| found.told()).into_iter().collect();
         let search = Some((&*found.steps, found.told()));
         let page = Page::new(&made.plan, &last, &troubles, &started_at, search);
         write(file, &page.html()?)?;
@@ -98,7 +102,7 @@ pub(super) async fn find(
     } else {
         out::say(found.table())?;
     }
-    Ok(exit::of(found.capacity.is_some()))
+    Ok(exit::of(found.capacity.is_some() && !stopped))
 }
 
 /// Which rate is next.
@@ -131,13 +135,14 @@ impl Search {
         }
     }
 
-    fn found(self, last: TesterReport) -> Found {
+    fn found(self, last: TesterReport, stopped: bool) -> Found {
         let (capacity, missed) = self.bounds();
         let void = self.steps.iter().any(|step| step.void);
         Found {
             target: last.target.clone(),
             capacity,
             at_least: void || missed.is_none() || self.next.is_some(),
+            stopped,
             steps: self.steps,
             last,
         }
@@ -146,11 +151,12 @@ impl Search {
 
 impl Step {
     fn of(rate: f64, made: &Made, ran: &Ran) -> Self {
+        let answered = ran.report.ok > 0;
         Self {
             rate,
             achieved: ran.report.achieved_rate,
-            p50: ran.report.latency_ms.p50,
-            p99: ran.report.latency_ms.p99,
+            p50: answered.then_some(ran.report.latency_ms.p50),
+            p99: answered.then_some(ran.report.latency_ms.p99),
             errors: ran.tally.errors_share() * 100.0,
             holds: troubles(made.slo.as_ref(), ran).is_empty(),
             void: ran.report.void,
@@ -158,7 +164,8 @@ impl Step {
     }
 
     fn line(&self) -> String {
-        format!("{:.0} requests/s: p99 {:.1} ms, {}", self.rate, self.p99, self.told())
+        let p99 = tenths(self.p99);
+        format!("{:.0} requests/s: p99 {p99} ms, {}", self.rate, self.told())
     }
 
     pub fn told(&self) -> &'static str {
@@ -180,8 +187,8 @@ impl Found {
             table.add_row([
                 format!("{:.1}", step.rate),
                 format!("{:.1}", step.achieved),
-                format!("{:.1}", step.p50),
-                format!("{:.1}", step.p99),
+                tenths(step.p50),
+                tenths(step.p99),
                 format!("{:.2} %", step.errors),
                 step.told().to_owned(),
             ]);
@@ -194,13 +201,20 @@ impl Found {
 
     fn told(&self) -> String {
         let missed = self.steps.iter().any(|step| !step.holds && !step.void);
-        match (self.capacity, self.at_least) {
+        let stopped = if self.stopped { "; stopped before the search was over" } else { "" };
+        let found = match (self.capacity, self.at_least) {
             (Some(rate), false) => format!("capacity: {rate:.0} requests/s"),
             (Some(rate), true) => format!("capacity: at least {rate:.0} requests/s"),
             (None, _) if missed => "the SLO was met at no rate".to_owned(),
             (None, _) => "no rate was tried to its end: nothing is known of the target".to_owned(),
-        }
+        };
+        found + stopped
     }
+}
+
+/// What nobody knows is a dash.
+pub(super) fn tenths(value: Option<f64>) -> String {
+    value.map_or_else(|| "–".to_owned(), |value| format!("{value:.1}"))
 }
 
 #[cfg(test)]
@@ -208,7 +222,8 @@ mod tests {
     use super::*;
 
     fn step(rate: f64, holds: bool) -> Step {
-        Step { rate, achieved: rate, p50: 1.0, p99: 2.0, errors: 0.0, holds, void: false }
+        let (p50, p99) = (Some(1.0), Some(2.0));
+        Step { rate, achieved: rate, p50, p99, errors: 0.0, holds, void: false }
     }
 
     /// Rates that are tried of a target that can take so much.

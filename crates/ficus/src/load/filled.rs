@@ -7,11 +7,12 @@ use http::{
     HeaderMap, HeaderName, HeaderValue, Method, StatusCode,
     header::{ACCEPT, CONTENT_TYPE},
 };
+use serde::de::IgnoredAny;
 use serde_json::Value;
 
 use super::{
     scenario::Request,
-    template::{Names, fill, fill_json, with_number},
+    template::{NUMBER, Names, fill, fill_json, with_number},
 };
 
 /// What is sent for one user.
@@ -62,8 +63,9 @@ impl Filled {
         };
         if target.protocol == Protocol::Http {
             headers.entry(ACCEPT).or_insert(HeaderValue::from_static("*/*"));
-            if body.is_some() {
-                headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static("application/json"));
+            if let (Some(body), false) = (&body, headers.contains_key(CONTENT_TYPE)) {
+                is_json(body)?;
+                headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
             }
         }
         let check = request.check.iter().map(|check| fill(check, names));
@@ -77,6 +79,15 @@ fn text(body: &Value, names: &Names) -> anyhow::Result<Bytes> {
         Value::String(text) => fill(text, names)?.into(),
         other => fill_json(other, names)?.to_string().into(),
     })
+}
+
+/// A number's mark stands for a number, be it in a text or not.
+fn is_json(body: &[u8]) -> anyhow::Result<()> {
+    let text = String::from_utf8_lossy(body).replace(NUMBER, "0");
+    let read: Result<IgnoredAny, _> = serde_json::from_str(&text);
+    read.map(drop).context(
+        "the body is no JSON; say by a header Content-Type what it is if it is something else",
+    )
 }
 
 fn method(request: &Request) -> anyhow::Result<Method> {

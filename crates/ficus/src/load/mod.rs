@@ -86,8 +86,8 @@ pub(crate) async fn run(
         None => {}
     }
     let aim = command.target.as_ref().context("no target")?;
-    let started_at = Clock::system().now().to_rfc3339_opts(SecondsFormat::Millis, true);
     let made = plan::make(&command, aim, &folder).await?;
+    let started_at = Clock::system().now().to_rfc3339_opts(SecondsFormat::Millis, true);
     if command.find_capacity {
         return capacity::find(&command, &made, started_at, json).await;
     }
@@ -149,8 +149,10 @@ fn troubles(slo: Option<&Slo>, ran: &Ran) -> Vec<String> {
     }
     if ran.tally.ok == 0 && ran.tally.due > 0 {
         let first = ran.tally.errors.iter().next();
-        let said =
-            first.map_or_else(String::new, |(kind, failed)| format!(": {kind} {}", failed.first));
+        let said = first.map_or_else(String::new, |(kind, failed)| {
+            let colon = if failed.first.is_empty() { "" } else { ": " };
+            format!(": {kind}{colon}{}", failed.first)
+        });
         let target = &ran.report.target;
         troubles.push(format!("no request to {target} was answered as wanted{said}"));
     }

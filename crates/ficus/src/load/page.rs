@@ -7,7 +7,11 @@ use askama::Template;
 use ficus_load::{Failed, Plan, Second, TesterReport, page};
 use serde::Serialize;
 
-use super::{Ran, capacity::Step, metrics::Chart};
+use super::{
+    Ran,
+    capacity::{Step, tenths as known},
+    metrics::Chart,
+};
 
 /// Ranges of latency to a decade, in the chart of where latencies lie.
 const A_DECADE: f64 = 8.0;
@@ -161,6 +165,11 @@ fn milliseconds(micros: u64) -> f64 {
 
 fn tenths(value: f64) -> String {
     format!("{value:.1}")
+}
+
+/// A time of so many requests; of none there is nothing to tell.
+fn time(answered: u64, milliseconds: f64) -> String {
+    known((answered > 0).then_some(milliseconds))
 }
 
 #[cfg(test)]

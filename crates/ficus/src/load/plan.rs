@@ -2,7 +2,9 @@
 
 use std::{
     collections::BTreeMap,
+    io::ErrorKind,
     path::{Path, PathBuf},
+    str::FromStr,
     sync::Arc,
     time::Duration,
 };
@@ -38,6 +40,8 @@ const RATE: f64 = 100.0;
 
 /// Of a run, unless somebody says otherwise.
 const LENGTH: Duration = Duration::from_secs(30);
+/// What is recorded is no longer unless somebody says that it is meant.
+const DAY: Duration = Duration::from_hours(24);
 
 /// A run, ready to begin.
 pub(super) struct Made {
@@ -52,9 +56,9 @@ pub(super) struct Made {
 /// What is sent, before its names are filled in.
 struct Asked {
     name: String,
+    /// If it is a scenario's that was written down; errors tell it.
+    file: Option<PathBuf>,
     scenario: Scenario,
-    /// Where what it names lies.
-    folder: PathBuf,
     /// Of an operation.
     answers: Option<Arc<Answers>>,
 }
@@ -62,7 +66,18 @@ struct Asked {
 /// Fails if nothing listens there, if a gRPC method is not known, or if users cannot be set up.
 pub(super) async fn make(command: &LoadCommand, aim: &Aim, folder: &Path) -> anyhow::Result<Made> {
     let dialer = dialer(command)?;
-    let Asked { name, scenario, folder, answers } = asked(command, aim, folder, &dialer).await?;
+    let asked = asked(command, aim, folder, &dialer).await?;
+    let file = asked.file.clone();
+    let made = made(command, asked, dialer).await;
+    match file {
+        Some(file) => made.with_context(|| file.display().to_string()),
+        None => made,
+    }
+}
+
+async fn made(command: &LoadCommand, asked: Asked, dialer: Dialer) -> anyhow::Result<Made> {
+    let Asked { name, scenario, answers, file } = asked;
+    let folder = file.as_deref().and_then(Path::parent).unwrap_or(Path::new(""));
     let scenario = Arc::new(scenario);
     let recorded = match (&command.replay, &scenario.run.replay) {
         (Some(path), _) => Some(recorded::read(path)?),
@@ -75,19 +90,22 @@ pub(super) async fn make(command: &LoadCommand, aim: &Aim, folder: &Path) -> any
         recorded.is_none() || command.spacing.is_none(),
         "--spacing is for a rate; the scenario sends when its record says, unless you give --rate"
     );
-    let length = length(command, recorded.as_deref());
+    let length = length(command, recorded.as_deref())?;
     ensure!(
         command.warm_up < length,
         "the warm-up of {:?} leaves nothing of {length:?}; give --for more or --warm-up less",
         command.warm_up
     );
-    let rate = |text: &String| text.parse::<Shape>().map_err(|error| anyhow!(error));
-    let of_file = scenario.run.rate.as_ref().map(rate).transpose()?;
-    let slo = |text: &String| text.parse::<Slo>().map_err(|error| anyhow!(error));
-    let slo = command.slo.clone().or(scenario.run.slo.as_ref().map(slo).transpose()?);
+    let of_file = parsed(scenario.run.rate.as_deref(), "rate of [run]")?;
+    let slo = command.slo.clone().or(parsed(scenario.run.slo.as_deref(), "slo of [run]")?);
     ensure!(
         slo.is_some() || !command.find_capacity,
         "--find-capacity needs what must hold; say --slo 'p99<100ms,errors<1%'"
+    );
+    ensure!(
+        !command.find_capacity
+            || command.rate.as_ref().is_none_or(|rate| rate.constant_rate().is_some()),
+        "--find-capacity tries one constant rate after the other; say the first one, as --rate 100"
     );
     let common = common(command, &scenario)?;
     reach(&scenario, &common, &dialer).await?;
@@ -102,7 +120,7 @@ pub(super) async fn make(command: &LoadCommand, aim: &Aim, folder: &Path) -> any
     for call in &scenario.call {
         let offer =
             offer(call, &common, &users, answers.as_ref(), &mut reflection, &mut kept).await;
-        offers.push(offer.with_context(|| format!("{name}: call {}", call.name))?);
+        offers.push(of_call(offer, &call.name)?);
     }
     let spacing = command.spacing.or(scenario.run.spacing).unwrap_or(Spacing::Even).into();
     let shape = command.rate.clone().or(of_file).unwrap_or_else(|| Shape::constant(RATE));
@@ -171,15 +189,32 @@ async fn asked(
          file"
     );
     let scenario = Scenario::read(&path)?;
-    let folder = path.parent().map(Path::to_path_buf).unwrap_or_default();
-    Ok(Asked { name, scenario, folder, answers: None })
+    Ok(Asked { name, file: Some(path), scenario, answers: None })
+}
+
+/// What a scenario has as a text, and how that is called.
+fn parsed<T: FromStr<Err = String>>(text: Option<&str>, called: &str) -> anyhow::Result<Option<T>> {
+    let parse = |text: &str| text.parse().map_err(|error| anyhow!("{called}: {error}"));
+    text.map(parse).transpose()
+}
+
+/// Of a scenario's call errors tell which one it is; of a URL there is but one.
+fn of_call<T>(result: anyhow::Result<T>, call: &str) -> anyhow::Result<T> {
+    if call.is_empty() { result } else { result.with_context(|| format!("call {call}")) }
 }
 
 /// As asked for, else as long as what is replayed.
-fn length(command: &LoadCommand, recorded: Option<&[Duration]>) -> Duration {
-    let last = recorded.and_then(<[_]>::last);
-    let whole = last.map(|last| *last + Duration::from_millis(1));
-    command.length.or(whole).unwrap_or(LENGTH)
+fn length(command: &LoadCommand, recorded: Option<&[Duration]>) -> anyhow::Result<Duration> {
+    if let Some(length) = command.length {
+        return Ok(length);
+    }
+    let Some(last) = recorded.and_then(<[_]>::last) else { return Ok(LENGTH) };
+    ensure!(
+        *last < DAY,
+        "the first and the last request of the record lie {:.1} days apart; say --for, and as much of it is replayed",
+        last.as_secs_f64() / DAY.as_secs_f64()
+    );
+    Ok(*last + Duration::from_millis(1))
 }
 
 /// Of all runs together.
@@ -205,8 +240,10 @@ async fn of_flags(
         header.insert(name.trim().to_owned(), value.trim().to_owned());
     }
     let body = command.body.as_deref().map(body).transpose()?;
+    let mut name = target.to_string();
     let (url, method, answers) = match &command.operation {
         Some(operation) => {
+            name = format!("{}://{} {operation}", target.scheme(), target.authority);
             let look = command.check.iter().any(|check| check == "schema");
             let found = openapi::find(target, operation, &command.param, look, dialer).await?;
             (found.url, Some(found.method), found.answers)
@@ -215,7 +252,7 @@ async fn of_flags(
     };
     let mut scenario = Scenario::default();
     scenario.call.push(scenario::Request {
-        name: "call".to_owned(),
+        name: String::new(),
         weight: 1.0,
         url,
         method,
@@ -225,7 +262,7 @@ async fn of_flags(
         check: command.check.clone(),
         keep: BTreeMap::new(),
     });
-    Ok(Asked { name: target.to_string(), scenario, folder: PathBuf::new(), answers })
+    Ok(Asked { name, file: None, scenario, answers })
 }
 
 /// What names stand for that all users share.
@@ -250,13 +287,15 @@ fn common(command: &LoadCommand, scenario: &Scenario) -> anyhow::Result<Names> {
 /// Each server is tried once, before anything is sent. Servers are the same for all users.
 async fn reach(scenario: &Scenario, common: &Names, dialer: &Dialer) -> anyhow::Result<()> {
     let mut tried = Vec::new();
-    for request in scenario.users.setup.iter().chain(&scenario.call) {
-        let end = request.url.find("://").map_or(0, |at| at + 3);
-        let end = request.url[end..].find('/').map_or(request.url.len(), |at| at + end);
-        let url = fill(&request.url[..end], common)?;
-        // A gRPC target must have a method; any will do to learn the server.
-        let target: Target = format!("{url}/any/path").parse().map_err(|e: String| anyhow!(e))?;
-        let (server, protocol) = (target.server(), target.protocol);
+    let setup = scenario.users.setup.iter().map(|setup| ("of users.setup", &setup.url));
+    let calls = scenario.call.iter().map(|call| (call.name.as_str(), &call.url));
+    for (name, written) in setup.chain(calls) {
+        // What follows may be each user's own.
+        let end = written.find("://").map_or(0, |at| at + 3);
+        let end = written[end..].find(['/', '?']).map_or(written.len(), |at| at + end);
+        let server = fill(&written[..end], common)
+            .and_then(|url| Target::server_of(&url).map_err(|error| anyhow!(error)));
+        let (server, protocol) = of_call(server, name)?;
         if !tried.contains(&(server.clone(), protocol)) {
             try_out(&server, protocol, dialer).await?;
             tried.push((server, protocol));
@@ -266,18 +305,34 @@ async fn reach(scenario: &Scenario, common: &Names, dialer: &Dialer) -> anyhow::
 }
 
 async fn try_out(server: &Server, protocol: Protocol, dialer: &Dialer) -> anyhow::Result<()> {
-    let dialled = timeout(PATIENCE, dialer.dial(server, protocol)).await;
-    let Ok(dialled) = dialled else {
+    let tried = timeout(PATIENCE, dialer.try_out(server, protocol)).await;
+    let Ok(tried) = tried else {
         bail!("{server} did not answer within {PATIENCE:?}; is it the right address?");
     };
-    dialled.map(drop).map_err(|error| {
+    tried.map_err(|error| {
         let next = match &error {
-            DialError::Connect(_) => format!("nothing listens at {server}; start the target first"),
-            DialError::Tls(_) => format!(
-                "TLS with {server} failed; --ca FILE says whose certificates are to be believed, http:// and grpc:// \
-                 do without"
+            DialError::Lookup(_) => {
+                format!("no host {} is known; is it the right name?", server.name())
+            }
+            DialError::Connect(refused) if refused.kind() == ErrorKind::ConnectionRefused => {
+                format!("nothing listens at {server}; start the target first")
+            }
+            DialError::Connect(_) => format!("failed to reach {server}"),
+            DialError::Certificate(_) => format!(
+                "TLS with {server} failed; --ca FILE says whose certificates are to be believed"
             ),
-            DialError::Name(_) | DialError::NoHttp2 => format!("TLS with {server} failed"),
+            DialError::NoTls(_) => {
+                format!("{server} does not speak TLS; http:// and grpc:// do without")
+            }
+            DialError::Tls(_) => {
+                format!(
+                    "TLS with {server} failed; http:// and grpc:// do without, if it speaks none"
+                )
+            }
+            DialError::Name(_) => format!("TLS with {server} failed"),
+            DialError::NoHttp2 | DialError::Other(_) => {
+                format!("{server} cannot be called by gRPC")
+            }
         };
         anyhow::Error::new(error).context(next)
     })

@@ -15,12 +15,20 @@ pub(super) fn read(path: &Path) -> anyhow::Result<Vec<Duration>> {
 
 fn parse(text: &str) -> anyhow::Result<Vec<Duration>> {
     let mut seconds = Vec::new();
+    let mut are_times = None;
     for (number, line) in (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty()) {
         let first = line.split_whitespace().next().unwrap_or_default();
-        let at = first.parse().ok().filter(|at: &f64| at.is_finite()).or_else(|| time(first));
-        seconds.push(at.with_context(|| {
+        let plain = first.parse().ok().filter(|at: &f64| at.is_finite());
+        let is_time = plain.is_none();
+        let at = plain.or_else(|| time(first)).with_context(|| {
             format!("line {number} begins with \"{first}\", neither seconds nor a time")
-        })?);
+        })?;
+        ensure!(
+            *are_times.get_or_insert(is_time) == is_time,
+            "line {number} begins with \"{first}\", those before it are of the other kind; a record has seconds or \
+             times, not both"
+        );
+        seconds.push(at);
     }
     ensure!(!seconds.is_empty(), "it has no line");
     seconds.sort_by(f64::total_cmp);
@@ -57,6 +65,8 @@ mod tests {
     fn what_is_none_is_told_with_its_line() {
         let error = format!("{:#}", parse("1\nsoon\n").expect_err("no time"));
         assert_eq!(error, "line 2 begins with \"soon\", neither seconds nor a time");
+        let error = parse("1\n2\n2026-11-28T10:00:00Z\n").expect_err("mixed").to_string();
+        assert!(error.starts_with("line 3 begins with") && error.contains("not both"), "{error}");
         assert!(parse("\n").is_err());
         let error = parse("1\n123456789012345678901234567890\n").expect_err("no time").to_string();
         assert!(error.contains("too far apart"), "{error}");

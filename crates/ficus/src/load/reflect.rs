@@ -18,6 +18,8 @@ use tonic_reflection::pb::v1::{
     server_reflection_response::MessageResponse,
 };
 
+use super::template::NUMBER;
+
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What targets told of themselves; each is asked once for a service.
@@ -55,11 +57,10 @@ impl Reflection {
 /// no such message.
 pub(super) fn encoded(method: &MethodDescriptor, json: &[u8]) -> anyhow::Result<Vec<Vec<u8>>> {
     let kind = method.input();
+    let numbered = json.windows(NUMBER.len()).any(|part| part == NUMBER.as_bytes());
     let none = || {
-        format!(
-            "the body is no {} in JSON (${{number}} has a place in texts only)",
-            kind.full_name()
-        )
+        let aside = if numbered { " (${number} has a place in texts only)" } else { "" };
+        format!("the body is no {} in JSON{aside}", kind.full_name())
     };
     let json: serde_json::Value = serde_json::from_slice(json).with_context(none)?;
     let messages = match json {

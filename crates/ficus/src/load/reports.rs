@@ -1,12 +1,15 @@
 //! What was written by earlier runs, and what could be run.
 
 use std::{
+    collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
     process::ExitCode,
+    time::Duration,
 };
 
-use anyhow::{Context as _, anyhow};
+use anyhow::{Context as _, anyhow, bail};
+use chrono::{DateTime, TimeDelta, Utc};
 use comfy_table::CellAlignment;
 use ficus_load::{Comparison, Judged, Measured, TesterReport};
 use serde_json::{Value, json};
@@ -50,10 +53,15 @@ pub(super) fn list(folder: &Path, json: bool) -> anyhow::Result<ExitCode> {
 pub(super) fn compare(a: &Path, b: &Path, noise: f64, json: bool) -> anyhow::Result<ExitCode> {
     let ((of_a, _), (of_b, _)) = (read(a)?, read(b)?);
     let compared = Comparison::of(&of_a, &of_b, noise / 100.0).map_err(|error| anyhow!(error))?;
+    let mut tell = true;
     for (path, report) in [(a, &of_a), (b, &of_b)] {
-        if let Some(why) = &report.why_void {
-            out::warn(format_args!("{} is void: {}", path.display(), why.0));
+        for trouble in troubles(path, report) {
+            out::warn(trouble);
+            tell = false;
         }
+    }
+    if of_a.spacing != of_b.spacing {
+        out::warn("one came evenly spaced, the other as people's requests do or as recorded");
     }
     if of_a.target != of_b.target {
         out::warn(format_args!("two targets: {} and {}", of_a.target, of_b.target));
@@ -69,7 +77,7 @@ pub(super) fn compare(a: &Path, b: &Path, noise: f64, json: bool) -> anyhow::Res
     } else {
         out::say(of_comparison(&compared))?;
     }
-    Ok(exit::of(!compared.is_worse()))
+    Ok(exit::of(tell && !compared.is_worse()))
 }
 
 fn of_comparison(compared: &Comparison) -> comfy_table::Table {
@@ -101,17 +109,32 @@ fn of_comparison(compared: &Comparison) -> comfy_table::Table {
     table
 }
 
+/// Why a report says nothing of its target.
+fn troubles(path: &Path, report: &TesterReport) -> Vec<String> {
+    let void = report.why_void.as_ref().map(|why| format!("{} is void: {}", path.display(), why.0));
+    let unanswered =
+        (report.ok == 0).then(|| format!("{}: no request was answered as wanted", path.display()));
+    void.into_iter().chain(unanswered).collect()
+}
+
 /// The sum of all, with the first one's head.
 pub(super) fn merge(paths: &[PathBuf], out: Option<&Path>, json: bool) -> anyhow::Result<ExitCode> {
-    let mut reports = Vec::new();
-    let mut head = None;
+    let (mut reports, mut values): (Vec<TesterReport>, Vec<Value>) = (Vec::new(), Vec::new());
     for path in paths {
         let (report, value) = read(path)?;
+        if let Some(same) = values.iter().position(|other| *other == value) {
+            bail!(
+                "{} and {} are reports of the same run; name it once",
+                paths[same].display(),
+                path.display()
+            );
+        }
         reports.push(report);
-        head.get_or_insert(value);
+        values.push(value);
     }
     let merged = TesterReport::merged(&reports).map_err(|error| anyhow!(error))?;
-    let mut value = head.unwrap_or(Value::Null);
+    let odd = odd(&reports, &values);
+    let mut value = values.into_iter().next().unwrap_or(Value::Null);
     if let (Some(all), Value::Object(fields)) =
         (value.as_object_mut(), serde_json::to_value(&merged)?)
     {
@@ -125,7 +148,50 @@ pub(super) fn merge(paths: &[PathBuf], out: Option<&Path>, json: bool) -> anyhow
     } else {
         out::say(of_report(&merged))?;
     }
-    Ok(exit::of(true))
+    let mut tell = true;
+    for (path, report) in paths.iter().zip(&reports) {
+        for trouble in troubles(path, report) {
+            out::warn(trouble);
+            tell = false;
+        }
+    }
+    for odd in odd {
+        out::warn(odd);
+    }
+    Ok(exit::of(tell))
+}
+
+/// What makes it doubtful that these are of testers that sent one load together.
+fn odd(reports: &[TesterReport], values: &[Value]) -> Vec<String> {
+    let mut odd = Vec::new();
+    let shares: BTreeSet<_> =
+        reports.iter().map(|report| (report.share.of, report.share.part)).collect();
+    let of = reports.first().map_or(1, |report| report.share.of);
+    let all = (0..of).map(|part| (of, part)).collect();
+    let parts = u32::try_from(reports.len()) == Ok(of);
+    if shares.iter().any(|(of, _)| *of > 1) && !(shares == all && parts) {
+        let told: Vec<_> = reports.iter().map(|report| report.share.to_string()).collect();
+        odd.push(format!(
+            "these are no whole schedule: they are shares {}; give every share of one schedule, once",
+            told.join(", ")
+        ));
+    }
+    let times = reports.iter().zip(values).filter_map(|(report, value)| {
+        let begun: DateTime<Utc> = value["started_at"].as_str()?.parse().ok()?;
+        let length = Duration::try_from_secs_f64(report.duration_s).ok()?;
+        Some((begun, begun.checked_add_signed(TimeDelta::from_std(length).ok()?)?))
+    });
+    let (begun, ended): (Vec<_>, Vec<_>) = times.unzip();
+    if let (Some(last), Some(first)) = (begun.iter().max(), ended.iter().min())
+        && last > first
+    {
+        odd.push(
+            "they were not side by side: one began when another was over, and rates add up only of those that send at \
+             the same time"
+                .to_owned(),
+        );
+    }
+    odd
 }
 
 fn read(path: &Path) -> anyhow::Result<(TesterReport, Value)> {

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, anyhow, bail, ensure};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -113,7 +113,7 @@ impl Scenario {
     }
 
     fn parse(text: &str) -> anyhow::Result<Self> {
-        let scenario: Self = toml::from_str(text)?;
+        let scenario: Self = toml::from_str(text).map_err(|error| one_line(text, &error))?;
         ensure!(!scenario.call.is_empty(), "it has no [[call]]");
         let weights: f64 = scenario.call.iter().map(|call| call.weight).sum();
         let sound = |weight: f64| weight.is_finite() && weight >= 0.0;
@@ -135,6 +135,16 @@ impl Scenario {
             bail!("two calls are named {name}");
         }
         Ok(scenario)
+    }
+}
+
+/// The parser's own text shows the line and points at it, in five lines.
+fn one_line(text: &str, error: &toml::de::Error) -> anyhow::Error {
+    let message = error.message().replace('\n', ", ");
+    let before = error.span().and_then(|span| text.get(..span.start));
+    match before {
+        Some(before) => anyhow!("line {}: {message}", before.matches('\n').count() + 1),
+        None => anyhow!(message),
     }
 }
 
@@ -204,12 +214,17 @@ mod tests {
             ("about = \"a\"\ncall = []", "no [[call]]"),
             (&*twice, "two calls are named one"),
             (&*format!("{LEAST}weight = 0"), "one is more"),
-            (&*format!("typo = 1\n{LEAST}"), "unknown field `typo`"),
+            (&*format!("typo = 1\n{LEAST}"), "line 1: unknown field `typo`"),
+            (
+                &*format!("{LEAST}expect = 200"),
+                "line 5: invalid type: integer `200`, expected a sequence",
+            ),
+            ("about = \"a\n", "line 1: "),
             ("about = \"a\"\n[[call]]\nname = \"one\"\n", "missing field `url`"),
             ("about = \"a\"\n[[call]]\nurl = \"http://a/\"\n", "a [[call]] has a name"),
         ] {
             let error = format!("{:#}", Scenario::parse(text).expect_err(text));
-            assert!(error.contains(wanted), "{error}");
+            assert!(error.contains(wanted) && error.lines().count() == 1, "{error}");
         }
     }
 

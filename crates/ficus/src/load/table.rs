@@ -9,7 +9,8 @@ use crate::table;
 
 pub(super) fn of(report: &TesterReport, tally: &Tally) -> String {
     let lag = (tally.due > 0).then(|| Milliseconds::of(&tally.lag));
-    let mut text = format!("{}\n{}", head(report), times(report, lag));
+    let lag = ("the tester's own lag", lag);
+    let mut text = format!("{}\n{}", head(report), times(report, &[lag]));
     if !report.calls.is_empty() {
         let _ = write!(text, "\n{}", calls(&report.calls));
     }
@@ -28,7 +29,7 @@ pub(super) fn of(report: &TesterReport, tally: &Tally) -> String {
 
 /// A report that was read: of it less is known.
 pub(super) fn of_report(report: &TesterReport) -> String {
-    let mut text = format!("{}\n{}", head(report), times(report, None));
+    let mut text = format!("{}\n{}", head(report), times(report, &[]));
     if !report.calls.is_empty() {
         let _ = write!(text, "\n{}", calls(&report.calls));
     }
@@ -56,15 +57,15 @@ fn head(report: &TesterReport) -> String {
     )
 }
 
-fn times(report: &TesterReport, lag: Option<Milliseconds>) -> Table {
+fn times(report: &TesterReport, more: &[(&str, Option<Milliseconds>)]) -> Table {
     let mut table = table::new();
     table.set_header(["ms", "p50", "p90", "p99", "p99.9", "max"]);
     let answered = |of| (report.ok > 0).then_some(of);
-    for (name, of) in [
+    let told = [
         ("latency, from when each was due", answered(report.latency_ms)),
         ("service time, from when each left", answered(report.service_ms)),
-        ("the tester's own lag", lag),
-    ] {
+    ];
+    for &(name, of) in told.iter().chain(more) {
         table.add_row(std::iter::once(name.to_owned()).chain(figures(of)));
     }
     right(&mut table, 1);

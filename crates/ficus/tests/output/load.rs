@@ -101,7 +101,12 @@ fn what_a_grpc_target_does_not_have_is_told_in_one_line() {
         (
             "grpc.health.v1.Health/Check",
             &["--body", "{\"servise\":\"\"}"],
-            "the body is no grpc.health.v1.",
+            "the body is no grpc.health.v1.HealthCheckRequest in JSON: ",
+        ),
+        (
+            "grpc.health.v1.Health/Check",
+            &["--body", "{\"service\": ${number}}"],
+            "in JSON (${number} has a place in texts only): ",
         ),
         ("grpc.health.v1.Health/Check", &["--expect", "200"], "are for HTTP targets"),
         ("grpc.health.v1.Health/Check", &["--check", ""], "an empty check says nothing"),
@@ -120,7 +125,11 @@ fn a_target_that_is_down_or_speaks_something_else_is_told_in_one_line() {
             "http://127.0.0.1:9/".to_owned(),
             "nothing listens at 127.0.0.1:9; start the target first: Connection refused",
         ),
-        (format!("grpc://{answers}/a.B/C"), "does not tell what it takes"),
+        (
+            format!("grpc://{answers}/a.B/C"),
+            "cannot be called by gRPC: it speaks HTTP/1.1; say http://\n",
+        ),
+        ("http://nowhere.invalid/".to_owned(), "no host nowhere.invalid is known; is it the right"),
     ] {
         let (status, out, err) = load(&target, &[]);
         assert!(err.contains(wanted) && err.lines().count() == 1, "{err}");
@@ -133,7 +142,7 @@ fn tls_that_fails_is_told_in_one_line() {
     let plain = answering("200 OK", &json!({}));
     for scheme in ["https", "grpcs"] {
         let (status, out, err) = load(&format!("{scheme}://{plain}/a.B/C"), &[]);
-        let wanted = format!("TLS with {plain} failed; --ca FILE says whose certificates");
+        let wanted = format!("{plain} does not speak TLS; http:// and grpc:// do without: ");
         assert!(err.contains(&wanted) && err.lines().count() == 1, "{err}");
         assert_eq!((status, out.as_str()), (1, ""));
     }
@@ -147,7 +156,7 @@ fn an_answer_that_is_wrong_however_fast_is_an_error_of_its_check() {
     let target = format!("http://{}/", answering("200 OK", &json!({"id": 7})));
     let checks = ["--rate", "20", "--check", "/id=7", "--check", "/id=8"];
     let (status, out, err) = load(&target, &checks);
-    assert!(err.contains("was answered as wanted: check /id=8 it is 7\n"), "{err}");
+    assert!(err.contains("was answered as wanted: check /id=8: it is 7\n"), "{err}");
     assert!(out.contains("check /id=8"), "{out}");
     assert_eq!(status, 2);
     let runtime = Runtime::new().unwrap();
@@ -155,6 +164,78 @@ fn an_answer_that_is_wrong_however_fast_is_an_error_of_its_check() {
     let (_, out, err) =
         load(&target, &["--rate", "20", "--check", "/status=SERVING", "--check", "schema"]);
     assert!(!err.contains("was answered as wanted"), "{out}{err}");
+}
+
+#[test]
+fn a_grpc_server_that_is_asked_by_http_is_told() {
+    let runtime = Runtime::new().unwrap();
+    let (status, _, err) = load(&format!("http://{}/", grpc(&runtime)), &["--rate", "5"]);
+    assert!(err.contains("it speaks HTTP/2; say grpc://"), "{err}");
+    assert_eq!(status, 2);
+}
+
+#[test]
+fn what_cannot_be_meant_is_told_before_anything_is_sent() {
+    let target = format!("http://{}/", answering("200 OK", &json!({})));
+    let file = std::env::temp_dir().join(format!("arrivals-{}.log", std::process::id()));
+    std::fs::write(&file, "1\n1764323999\n").unwrap();
+    for (flags, wanted) in [
+        (&["--body", "not json"][..], "the body is no JSON; say by a header Content-Type"),
+        (
+            &["--find-capacity", "--slo", "p99<1s", "--rate", "1..9"],
+            "say the first one, as --rate 100",
+        ),
+        (&["--expect", "ok"], "\"ok\" is no status; say 200, or 200,404"),
+    ] {
+        let (status, out, err) = load(&target, flags);
+        assert!(err.contains(wanted), "{err}");
+        assert_eq!((status == 0, out.as_str()), (false, ""));
+    }
+    let replay = ["load", &target, "--replay", file.to_str().unwrap()];
+    let (status, _, err) = said(&mut ficus(&replay));
+    std::fs::remove_file(file).unwrap();
+    assert!(err.contains("lie 20420.4 days apart; say --for"), "{err}");
+    assert_eq!(status, 1);
+    let text = ["--body", "not json", "--header", "Content-Type: text/plain", "--rate", "5"];
+    let (_, out, err) = load(&target, &text);
+    assert!(out.contains("10 answered as wanted"), "{out}{err}");
+}
+
+#[test]
+fn a_report_of_an_operation_is_named_after_it() {
+    let shop =
+        json!({"openapi": "3.1.0", "paths": {"/items": {"get": {"operationId": "Shop_List"}}}});
+    let target = format!("http://{}", answering("200 OK", &shop));
+    let (_, out, err) = load(&target, &["--rate", "5", "--operation", "Shop_List", "--json"]);
+    let told: Value = serde_json::from_str(&out).unwrap_or_else(|_| panic!("{out}{err}"));
+    assert_eq!(told["target"], json!(format!("{target} Shop_List")));
+}
+
+#[test]
+fn where_nothing_was_answered_no_time_is_told() {
+    let target = format!("http://{}/", answering("404 Not Found", &json!({})));
+    let file = std::env::temp_dir().join(format!("nothing-{}.html", std::process::id()));
+    let (status, _, _) = load(&target, &["--rate", "5", "--report", file.to_str().unwrap()]);
+    let page = std::fs::read_to_string(&file).unwrap();
+    std::fs::remove_file(file).unwrap();
+    assert!(page.contains("<dt>p99</dt><dd>– ms</dd>") && !page.contains(">0.0 ms"), "{status}");
+    assert_eq!(status, 2);
+}
+
+#[test]
+fn a_search_that_is_stopped_says_so() {
+    let target = format!("http://{}/", answering("200 OK", &json!({})));
+    let search =
+        ["load", &target, "--find-capacity", "--slo", "p99<9s", "--rate", "5", "--for", "2s"];
+    let mut command = ficus(&[&search[..], &["--warm-up", "0s"]].concat());
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    std::thread::sleep(Duration::from_secs(3));
+    let interrupted = Command::new("kill").args(["-s", "INT", &child.id().to_string()]).status();
+    assert!(interrupted.unwrap().success());
+    let output = child.wait_with_output().unwrap();
+    let told = String::from_utf8(output.stdout).unwrap();
+    assert!(told.ends_with("; stopped before the search was over\n"), "{told}");
+    assert_eq!(output.status.code(), Some(2));
 }
 
 #[test]
@@ -177,7 +258,7 @@ fn an_slo_makes_the_exit_status_a_verdict() {
     let target = format!("http://{}/", answering("503 Service Unavailable", &json!("busy")));
     let (status, out, err) = load(&target, &["--rate", "20", "--slo", "errors<1%"]);
     assert!(err.contains("not met: errors<1%: 100.000%\n"), "{err}");
-    assert!(err.contains("was answered as wanted: status 503 \"busy\"\n"), "{err}");
+    assert!(err.contains("was answered as wanted: status 503: \"busy\"\n"), "{err}");
     assert!(out.contains("status 503"), "{out}");
     assert_eq!(status, 2);
     let (_, _, err) =

@@ -173,7 +173,13 @@ fn a_scenario_sets_users_up_and_sends_its_mix() {
     assert_eq!(seconds.len(), 3);
     assert!(seconds.iter().all(|second| second["ok"] == json!(60)), "the warm-up is there too");
     assert_eq!(run["charts"][0]["lines"][0]["program"], "shop", "{}", run["charts"]);
-    for wanted in ["id=\"calls\"", "Every request was answered as wanted.", "id=\"metric-0\""] {
+    // On a machine that is busy with other things the run may be void.
+    let verdict = if told["void"] == json!(true) {
+        "void: "
+    } else {
+        "Every request was answered as wanted."
+    };
+    for wanted in ["id=\"calls\"", verdict, "id=\"metric-0\""] {
         assert!(html.contains(wanted), "{wanted}");
     }
     for load in [" src=", "href=\"http", "@import", "url(http", "fetch(", "XMLHttpRequest"] {
@@ -187,16 +193,24 @@ fn what_keeps_a_scenario_from_being_sent_is_told_in_one_line() {
     let address = serve(&runtime, &shop);
     let sound = scenario(address);
     let wrong = [
+        (
+            sound.replace("http://", ""),
+            &*format!("mix.toml: call of users.setup: {address}: no scheme; say http://"),
+        ),
+        (
+            format!("run = {{ rate = \"fast\" }}\n{sound}"),
+            "mix.toml: rate of [run]: \"fast\" is no",
+        ),
         (sound.replace("/session/token", "/token"), "its answer has no /token"),
         (sound.replace("/sign-up", "/sing-up"), "it answered 404 Not Found"),
         (sound.replace("Bearer ${token}", "Bearer ${tokn}"), "${tokn} stands for nothing"),
         (sound.replace(&address.to_string(), "127.0.0.1:9"), "nothing listens at 127.0.0.1:9"),
-        (sound.replace("weight", "wieght"), "unknown field `wieght`"),
+        (sound.replace("weight", "wieght"), "line 15: unknown field `wieght`"),
     ];
     for (text, wanted) in wrong {
         let folder = Folder::new("wrong", &text);
         let (status, out, err) = folder.load(&["shop"]);
-        assert!(err.contains(wanted), "{err}");
+        assert!(err.contains(wanted) && err.lines().count() == 1, "{err}");
         assert_eq!((status, out.as_str()), (1, ""));
     }
     let folder = Folder::new("flags", &sound);
@@ -238,16 +252,42 @@ fn reports_are_compared_and_added_up() {
     fs::write(&broken, sent.replace("Bearer ${token}", "Bearer nobody")).unwrap();
     folder.load(&[&broken, "--rate", "50", "--for", "2s", "--warm-up", "0s", "--out", &b]);
 
-    let (status, out, err) = folder.load(&["compare", &a, &a]);
-    assert_eq!((status, out.contains("worse")), (0, false), "{out}{err}");
+    let (_, out, err) = folder.load(&["compare", &a, &a]);
+    assert!(!out.contains("worse"), "{out}{err}");
     let (status, out, err) = folder.load(&["compare", &a, &b]);
     assert!(out.contains("worse") && err.contains("two targets"), "{out}{err}");
     assert_eq!(status, 2);
 
-    let (status, out, _) = folder.load(&["merge", &a, &a, "--out", &sum, "--json"]);
+    let (status, _, err) = folder.load(&["merge", &a, &a]);
+    assert!(err.contains("are reports of the same run; name it once"), "{err}");
+    assert_eq!(status, 1);
+    let with = |name: &str, changes: Value| {
+        let mut report: Value = serde_json::from_slice(&fs::read(&a).unwrap()).unwrap();
+        report.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+        fs::write(folder.file(name), report.to_string()).unwrap();
+        folder.file(name)
+    };
+    // Whatever the machine was like.
+    let a = with("sound.json", json!({"void": false, "why_void": null}));
+    let other = with("other.json", json!({"seed": 2, "void": false, "why_void": null}));
+    let (status, out, err) = folder.load(&["merge", &a, &other, "--out", &sum, "--json"]);
     let merged: Value = serde_json::from_str(&out).unwrap();
-    assert_eq!((status, &merged["ok"], &merged["schema"]), (0, &json!(200), &json!(1)));
+    assert_eq!((status, &merged["ok"], &merged["schema"]), (0, &json!(200), &json!(1)), "{err}");
+    assert_eq!(err, "");
     assert_eq!(merged, serde_json::from_slice::<Value>(&fs::read(&sum).unwrap()).unwrap());
+    let later = json!({"started_at": "2099-01-01T00:00:00Z", "void": false, "why_void": null});
+    for (name, changes, wanted, exit) in [
+        ("later.json", later, "they were not side by side", 0),
+        ("share.json", json!({"share": "1/2"}), "they are shares 0/1, 1/2; give every share", 0),
+        ("void.json", json!({"void": true, "why_void": "it was late"}), "is void: it was late", 2),
+        ("none.json", json!({"ok": 0}), "none.json: no request was answered as wanted", 2),
+    ] {
+        let (status, _, err) = folder.load(&["merge", &a, &with(name, changes)]);
+        assert!(err.contains(wanted), "{err}");
+        assert_eq!(status, exit, "{err}");
+        let (status, ..) = folder.load(&["compare", &a, &folder.file(name)]);
+        assert_eq!(status, exit, "{name}");
+    }
     let (status, _, err) = folder.load(&["merge", &a, &b]);
     assert!(err.contains("are not the same target"), "{err}");
     assert_eq!(status, 1);
@@ -282,7 +322,9 @@ fn the_capacity_is_the_highest_rate_at_which_the_slo_is_met() {
     // 50 a second by the shop's own time, less on a machine that is busy with other things.
     let capacity = told["capacity"].as_f64().unwrap_or_default();
     assert!(capacity < 75.0, "{told}");
-    assert!(told["steps"].as_array().unwrap().len() >= 3, "{told}");
+    let steps = told["steps"].as_array().unwrap();
+    let void = steps.iter().any(|step| step["void"] == json!(true));
+    assert!(steps.len() >= 3 || void, "{told}");
     assert!(fs::read_to_string(&page).unwrap().contains("id=\"steps\""));
 }
 

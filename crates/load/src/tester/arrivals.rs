@@ -3,6 +3,7 @@
 use std::{str::FromStr, sync::Arc, time::Duration};
 
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
+use serde::{Deserialize, Serialize};
 
 /// A rate over a run, linear between points. A point is a share of the run, 0 to 1, and requests a second there.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,6 +23,14 @@ pub enum Schedule {
 }
 
 impl Schedule {
+    /// None of what was recorded.
+    pub(super) fn spacing(&self) -> Option<Spacing> {
+        match self {
+            Self::Rate { spacing, .. } => Some(*spacing),
+            Self::Recorded(_) => None,
+        }
+    }
+
     /// Everything that is due in a run of this length.
     pub(super) fn arrivals(
         &self,
@@ -36,7 +45,8 @@ impl Schedule {
 }
 
 /// How arrivals lie in a rate.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Spacing {
     /// One exactly when the rate has added up to one more.
     Even,
@@ -74,6 +84,12 @@ impl Shape {
                 (1.0, rate),
             ],
         }
+    }
+
+    /// Requests a second, if they are as many all along.
+    pub fn constant_rate(&self) -> Option<f64> {
+        let (_, rate) = *self.points.first()?;
+        self.points.iter().all(|(_, other)| other.total_cmp(&rate).is_eq()).then_some(rate)
     }
 
     /// Requests a second on average.
@@ -215,6 +231,13 @@ mod tests {
         let due = due("100", Spacing::Even);
         assert_eq!(due.len(), 1_000);
         assert!(due.iter().enumerate().all(|(n, at)| (at - count(n) / 100.0).abs() < 1e-6));
+    }
+
+    #[test]
+    fn a_rate_is_constant_or_it_is_not() {
+        let constant = |text: &str| text.parse::<Shape>().expect("a shape").constant_rate();
+        assert_eq!([constant("100"), constant("5,5")], [Some(100.0), Some(5.0)]);
+        assert_eq!([constant("100..200"), constant("10^20"), constant("1,2")], [None; 3]);
     }
 
     #[test]

@@ -2,16 +2,24 @@
 
 use std::{io, sync::Arc};
 
+use bytes::BytesMut;
 use rustls::{
     ClientConfig, RootCertStore,
     crypto::aws_lc_rs,
     pki_types::{CertificateDer, ServerName, pem::PemObject as _},
 };
-use tokio::net::TcpStream;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpStream, lookup_host},
+};
 use tokio_rustls::{TlsConnector, client::TlsStream};
 use tokio_util::either::Either;
 
-use super::target::{Protocol, Server};
+use super::{
+    frame::{PREFACE, kind, put},
+    spoken::Spoken,
+    target::{Protocol, Server},
+};
 
 /// A connection; with TLS the right one.
 pub type Stream = Either<TcpStream, TlsStream<TcpStream>>;
@@ -27,23 +35,48 @@ pub struct Dialer {
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]
 pub enum DialError {
+    /// Its host has no address.
+    #[error(transparent)]
+    Lookup(io::Error),
     #[error(transparent)]
     Connect(io::Error),
     #[error(transparent)]
     Tls(io::Error),
+    /// Its certificate is not believed.
+    #[error(transparent)]
+    Certificate(io::Error),
+    /// What it says is nothing that TLS has.
+    #[error(transparent)]
+    NoTls(io::Error),
     /// Its certificate cannot be asked for.
     #[error("\"{0}\" is no host that TLS can be spoken with")]
     Name(String),
-    #[error("it does not speak HTTP/2 over TLS, as gRPC does")]
+    #[error("it does not speak HTTP/2, as gRPC does")]
     NoHttp2,
+    /// It speaks something else, and what to say then.
+    #[error("{0}")]
+    Other(&'static str),
 }
 
 impl DialError {
+    fn tls(error: io::Error) -> Self {
+        match error.get_ref().and_then(|inner| inner.downcast_ref()) {
+            Some(rustls::Error::InvalidCertificate(_)) => Self::Certificate(error),
+            Some(rustls::Error::InvalidMessage(_)) => Self::NoTls(error),
+            _ => Self::Tls(error),
+        }
+    }
+
     /// What reports sum up under.
     pub fn kind(&self) -> &'static str {
         match self {
-            Self::Connect(_) => "connect",
-            Self::Tls(_) | Self::Name(_) | Self::NoHttp2 => "tls",
+            Self::Lookup(_) | Self::Connect(_) => "connect",
+            Self::Tls(_)
+            | Self::Certificate(_)
+            | Self::NoTls(_)
+            | Self::Name(_)
+            | Self::NoHttp2
+            | Self::Other(_) => "tls",
         }
     }
 }
@@ -90,7 +123,9 @@ impl Dialer {
 
     /// A connection that is ready for requests.
     pub async fn dial(&self, server: &Server, protocol: Protocol) -> Result<Stream, DialError> {
-        let stream = TcpStream::connect(&server.address).await.map_err(DialError::Connect)?;
+        let addresses = lookup_host(&server.address).await.map_err(DialError::Lookup)?;
+        let addresses: Vec<_> = addresses.collect();
+        let stream = TcpStream::connect(&*addresses).await.map_err(DialError::Connect)?;
         stream.set_nodelay(true).map_err(DialError::Connect)?;
         if !server.secure {
             return Ok(Either::Left(stream));
@@ -102,10 +137,29 @@ impl Dialer {
             Protocol::Grpc => &self.grpc,
         };
         let stream = TlsConnector::from(config.clone()).connect(name, stream).await;
-        let stream = stream.map_err(DialError::Tls)?;
+        let stream = stream.map_err(DialError::tls)?;
         if protocol == Protocol::Grpc && stream.get_ref().1.alpn_protocol() != Some(b"h2") {
             return Err(DialError::NoHttp2);
         }
         Ok(Either::Right(stream))
+    }
+
+    /// Fails unless the server listens; where HTTP/2 is expected, unless it is what is spoken. A server of HTTP/1.1
+    /// says nothing before it is asked for something.
+    pub async fn try_out(&self, server: &Server, protocol: Protocol) -> Result<(), DialError> {
+        let mut stream = self.dial(server, protocol).await?;
+        if protocol == Protocol::Http {
+            return Ok(());
+        }
+        let mut greeting = BytesMut::from(PREFACE);
+        put(&mut greeting, kind::SETTINGS, 0, 0, &[]);
+        let mut first = [0; 4];
+        let greeted = async {
+            stream.write_all(&greeting).await?;
+            stream.read_exact(&mut first).await
+        };
+        greeted.await.map_err(|_| DialError::NoHttp2)?;
+        let spoken = Spoken::of(&first).ok_or(DialError::NoHttp2)?;
+        spoken.instead_of_http2().map_or(Ok(()), |next| Err(DialError::Other(next)))
     }
 }

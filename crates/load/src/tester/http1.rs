@@ -9,7 +9,7 @@ use http::{Method, StatusCode};
 use httparse::{EMPTY_HEADER, Status};
 use tokio::io::{AsyncRead as _, AsyncReadExt as _, AsyncWriteExt as _, ReadBuf};
 
-use super::{call::Answer, dial::Stream};
+use super::{call::Answer, dial::Stream, spoken::Spoken};
 
 /// Of an answer's head, and of what follows the last chunk.
 const MAX_HEAD: usize = 64 * 1024;
@@ -183,7 +183,10 @@ fn head(read: &[u8], method: &Method) -> Result<Option<Head>, Error> {
             return Err(Error::Malformed("its head is too long"));
         }
         Ok(Status::Partial) => return Ok(None),
-        Err(_) => return Err(Error::Malformed("its head")),
+        Err(_) => {
+            let other = Spoken::of(read).and_then(Spoken::instead_of_http1);
+            return Err(Error::Malformed(other.unwrap_or("its head")));
+        }
     };
     let status = answer.code.and_then(|code| StatusCode::from_u16(code).ok());
     let status = status.ok_or(Error::Malformed("its status"))?;
@@ -346,6 +349,17 @@ mod tests {
         assert_eq!((answer.expect("an answer").body.len(), usable), (0, true));
         let (answer, usable) = asked(Method::GET, &["HTTP/1.1 304 Not Modified\r\n\r\n"]).await;
         assert_eq!((answer.expect("an answer").status.as_u16(), usable), (304, true));
+    }
+
+    #[tokio::test]
+    async fn another_protocol_is_told_with_what_to_say() {
+        for (first, wanted) in [
+            (&["\0\0\x12\x04\0\0\0\0\0"][..], "say grpc://"),
+            (&["\x15\x03\x03\0\x02\x02\x46"], "say https://"),
+        ] {
+            let error = asked(Method::GET, first).await.0.expect_err("an error").to_string();
+            assert!(error.contains(wanted), "{error}");
+        }
     }
 
     #[tokio::test]

@@ -22,6 +22,7 @@ use std::{
 use bytes::{Buf as _, Bytes, BytesMut};
 use http::{HeaderName, HeaderValue, StatusCode};
 use loona_hpack::Decoder;
+use percent_encoding::percent_decode;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     sync::Notify,
@@ -37,6 +38,7 @@ use super::{
             MAX_FRAME_SIZE,
         },
     },
+    spoken::Spoken,
 };
 
 /// What may come before more is asked for: as much as can be said.
@@ -402,6 +404,10 @@ impl State {
 
     /// Takes all frames that are whole.
     fn take(&mut self, read: &mut BytesMut) -> Result<(), &'static str> {
+        let spoken = (self.phase == Phase::Greeting).then(|| Spoken::of(read)).flatten();
+        if let Some(other) = spoken.and_then(Spoken::instead_of_http2) {
+            return Err(other);
+        }
         while let Some(frame) = Frame::take(read)? {
             let is_block = |(id, ..): &(u32, bool, BytesMut)| {
                 (frame.kind, frame.stream) == (kind::CONTINUATION, *id)
@@ -468,7 +474,9 @@ impl State {
         let decoded = self.decoder.decode_with_cb(&block, |name, value| match &*name {
             b":status" => status = StatusCode::from_bytes(&value).ok(),
             b"grpc-status" => code = Some(String::from_utf8_lossy(&value).into_owned()),
-            b"grpc-message" => message = String::from_utf8_lossy(&value).into_owned(),
+            b"grpc-message" => {
+                message = percent_decode(&value).decode_utf8_lossy().into_owned();
+            }
             _ => {}
         });
         decoded.map_err(|_| "its headers")?;

@@ -22,6 +22,7 @@ mod report;
 mod series;
 mod share;
 mod slo;
+mod spoken;
 mod tally;
 mod target;
 mod timer;

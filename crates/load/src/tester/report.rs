@@ -10,7 +10,7 @@ use hdrhistogram::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Offer, Plan,
+    Offer, Plan, Share, Spacing,
     tally::{Count, Tally, count},
 };
 
@@ -45,6 +45,12 @@ pub struct Report {
     pub calls: Vec<CallReport>,
     pub void: bool,
     pub why_void: Option<Void>,
+    /// What of its schedule this tester sent.
+    #[serde(default)]
+    pub share: Share,
+    /// How requests lay in the rate; none of what was recorded.
+    #[serde(default)]
+    pub spacing: Option<Spacing>,
 }
 
 /// The figures of one kind of call.
@@ -98,6 +104,8 @@ impl Report {
             calls: calls(plan, tally),
             void: why_void.is_some(),
             why_void,
+            share: plan.share,
+            spacing: plan.schedule.spacing(),
         }
     }
 
@@ -143,10 +151,11 @@ impl Report {
             sum.why_void = sum.why_void.or_else(|| other.why_void.clone());
         }
         sum.void = sum.why_void.is_some();
+        sum.share = Share::default();
         (sum.latency_ms, sum.histogram) = (Milliseconds::of(&latency), encoded(&latency));
         (sum.service_ms, sum.service_histogram) = (Milliseconds::of(&service), encoded(&service));
         let with_times = |(call, times): (CallReport, Histogram<u64>)| CallReport {
-            latency_ms: Milliseconds::of(&times),
+            latency_ms: Milliseconds::of(&times).at_most(sum.latency_ms.max),
             histogram: encoded(&times),
             ..call
         };
@@ -167,6 +176,7 @@ impl Report {
 /// Of one kind of call there is nothing to tell that is not told of all.
 fn calls(plan: &Plan, tally: &Tally) -> Vec<CallReport> {
     let none = Count::default();
+    let longest = Milliseconds::of(&tally.latency).max;
     let of = |(place, offer): (usize, &Offer)| {
         let count = tally.offers.get(place).unwrap_or(&none);
         CallReport {
@@ -174,7 +184,7 @@ fn calls(plan: &Plan, tally: &Tally) -> Vec<CallReport> {
             due: count.due,
             ok: count.ok,
             errors: count.bad,
-            latency_ms: Milliseconds::of(&count.latency),
+            latency_ms: Milliseconds::of(&count.latency).at_most(longest),
             histogram: encoded(&count.latency),
         }
     };
@@ -189,6 +199,13 @@ impl Milliseconds {
     pub fn of(histogram: &Histogram<u64>) -> Self {
         let at = |quantile| count(histogram.value_at_quantile(quantile)) / 1_000.0;
         Self { p50: at(0.5), p90: at(0.9), p99: at(0.99), p999: at(0.999), max: at(1.0) }
+    }
+
+    /// Of a histogram with fewer digits, whose times are rounded up further.
+    fn at_most(self, longest: f64) -> Self {
+        let [p50, p90, p99, p999, max] =
+            [self.p50, self.p90, self.p99, self.p999, self.max].map(|time| time.min(longest));
+        Self { p50, p90, p99, p999, max }
     }
 }
 
@@ -231,7 +248,7 @@ fn add(sum: &mut Histogram<u64>, other: &Histogram<u64>) -> Result<(), String> {
 mod tests {
     use super::*;
 
-    use super::super::{Dialer, Server, Share};
+    use super::super::{Dialer, Server};
 
     fn report(milliseconds: std::ops::Range<u64>, errors: u64) -> Report {
         let mut tally = Tally::default();
@@ -275,6 +292,12 @@ mod tests {
         let report = report(1..50, 2);
         let written = serde_json::to_string(&report).expect("JSON");
         assert_eq!(serde_json::from_str::<Report>(&written).expect("a report"), report);
+    }
+
+    #[test]
+    fn no_call_is_slower_than_the_slowest_request() {
+        let report = report(1_000..1_001, 0);
+        assert_eq!(report.calls[0].latency_ms, report.latency_ms);
     }
 
     #[test]

@@ -47,6 +47,34 @@ impl fmt::Display for Server {
 }
 
 impl Target {
+    /// Where a URL leads, whatever follows its host.
+    pub fn server_of(url: &str) -> Result<(Server, Protocol), String> {
+        let target = Self::read(url)?;
+        Ok((target.server(), target.protocol))
+    }
+
+    /// As a URL has it, whether or not it names a gRPC method.
+    fn read(text: &str) -> Result<Self, String> {
+        let wrong = |why| wrong(text, why);
+        let (scheme, rest) = text.split_once("://").ok_or_else(|| wrong("no scheme"))?;
+        let (protocol, secure) = match scheme {
+            "http" => (Protocol::Http, false),
+            "https" => (Protocol::Http, true),
+            "grpc" => (Protocol::Grpc, false),
+            "grpcs" => (Protocol::Grpc, true),
+            _ => return Err(wrong("an unknown scheme")),
+        };
+        let end = rest.find(['/', '?']).unwrap_or(rest.len());
+        let (authority, path) = rest.split_at(end);
+        let authority: Authority = authority.parse().map_err(|_| wrong("no host"))?;
+        if authority.as_str().contains('@') {
+            return Err(wrong("a name or password goes into a header"));
+        }
+        let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
+        let path: PathAndQuery = path.parse().map_err(|_| wrong("no path that can be sent"))?;
+        Ok(Self { protocol, secure, authority, path })
+    }
+
     /// The port that the scheme has if none was given.
     pub fn server(&self) -> Server {
         let host = self.authority.as_str();
@@ -77,37 +105,20 @@ impl Target {
     }
 }
 
+fn wrong(text: &str, why: &str) -> String {
+    format!("{text}: {why}; say http://host:port/path or grpc://host:port/package.Service/Method")
+}
+
 impl FromStr for Target {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = |why: &str| {
-            format!(
-                "{text}: {why}; say http://host:port/path or grpc://host:port/package.Service/Method"
-            )
-        };
-        let (scheme, rest) = text.split_once("://").ok_or_else(|| wrong("no scheme"))?;
-        let (protocol, secure) = match scheme {
-            "http" => (Protocol::Http, false),
-            "https" => (Protocol::Http, true),
-            "grpc" => (Protocol::Grpc, false),
-            "grpcs" => (Protocol::Grpc, true),
-            _ => return Err(wrong("an unknown scheme")),
-        };
-        let end = rest.find(['/', '?']).unwrap_or(rest.len());
-        let (authority, path) = rest.split_at(end);
-        let authority: Authority = authority.parse().map_err(|_| wrong("no host"))?;
-        if authority.as_str().contains('@') {
-            return Err(wrong("a name or password goes into a header"));
-        }
-        let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
-        let path: PathAndQuery = path.parse().map_err(|_| wrong("no path that can be sent"))?;
-        let target = Self { protocol, secure, authority, path };
+        let target = Self::read(text)?;
         let named = |(service, method): (&str, &str)| {
             !service.is_empty() && !method.is_empty() && !method.contains('/')
         };
-        if protocol == Protocol::Grpc && !target.method().is_some_and(named) {
-            return Err(wrong("no method"));
+        if target.protocol == Protocol::Grpc && !target.method().is_some_and(named) {
+            return Err(wrong(text, "no method"));
         }
         Ok(target)
     }
@@ -136,6 +147,14 @@ mod tests {
         let call = target("grpc://[::1]:8231/a.b.C/Do");
         assert_eq!(call.method(), Some(("a.b.C", "Do")));
         assert_eq!((&*call.server().address, call.server().name()), ("[::1]:8231", "::1"));
+    }
+
+    #[test]
+    fn where_a_url_leads_is_known_without_its_method() {
+        let server = Server { address: "a:1".to_owned(), secure: false };
+        assert_eq!(Target::server_of("grpc://a:1"), Ok((server, Protocol::Grpc)));
+        let error = Target::server_of("127.0.0.1:8200").expect_err("no scheme");
+        assert!(error.starts_with("127.0.0.1:8200: no scheme; say"), "{error}");
     }
 
     #[test]

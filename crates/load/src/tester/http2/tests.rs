@@ -184,14 +184,25 @@ fn an_answer_is_put_together_of_its_frames() {
     feed(&mut state, kind::PING, 0, 0, &[1; 8]).expect("sound");
     feed(&mut state, kind::DATA, flag::PADDED, id, b"\x01\0\0\0").expect("sound");
     assert!(outcome(&mut state, id).is_pending());
-    let trailers = b"\0\x0bgrpc-status\x010\0\x0cgrpc-message\x04fine";
+    let trailers = b"\0\x0bgrpc-status\x010\0\x0cgrpc-message\x10fine%2C%20%C3%A9";
     let ends = flag::END_HEADERS | flag::END_STREAM;
     feed(&mut state, kind::HEADERS, ends, id, trailers).expect("sound");
     let Poll::Ready(Ok(answer)) = outcome(&mut state, id) else { unreachable!() };
     assert_eq!(&*answer.body, &[0; 5]);
-    assert_eq!(answer.ended.map(|ended| ended.message).as_deref(), Some("fine"));
+    assert_eq!(answer.ended.map(|ended| ended.message).as_deref(), Some("fine, é"));
     let frames = written(&mut state);
     assert!(frames.contains(&(kind::PING, flag::ACK, 0, 8)), "{frames:?}");
+}
+
+#[test]
+fn another_protocol_is_told_with_what_to_say() {
+    for (first, wanted) in [
+        (&b"HTTP/1.1 400 Bad Request\r\n"[..], "say http://"),
+        (&[0x15, 3, 3, 0, 2, 2, 70], "say grpcs://"),
+    ] {
+        let told = State::new().take(&mut BytesMut::from(first)).expect_err("no HTTP/2");
+        assert!(told.contains(wanted), "{told}");
+    }
 }
 
 #[test]
