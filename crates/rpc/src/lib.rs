@@ -7,6 +7,7 @@
 mod drained;
 mod error;
 pub mod identity;
+mod incoming;
 pub mod json;
 pub mod observe;
 pub mod problem;
@@ -14,6 +15,7 @@ mod status;
 
 pub use drained::Drained;
 pub use error::{Error, Kind};
+pub use incoming::incoming;
 
 /// Header and metadata by which an owner says that it refused a write and did nothing else:
 /// `<capability> <epoch>`.

@@ -6,10 +6,9 @@ use anyhow::Context;
 use ficus_control_api::{control::v1::moves_server::MovesServer, subject::Subject};
 use ficus_pg::Migrations;
 use ficus_process::Shutdown;
-use ficus_rpc::observe::ServedLayer;
+use ficus_rpc::{incoming, observe::ServedLayer};
 use sqlx::migrate::Migrator;
 use tokio::net::TcpListener;
-use tokio_stream::wrappers::TcpListenerStream;
 use tonic::transport::Server;
 
 use crate::{
@@ -65,7 +64,7 @@ async fn serve(config: Serve, shutdown: Shutdown) -> anyhow::Result<()> {
         .http2_keepalive_interval(Some(std::time::Duration::from_secs(10)))
         .add_service(health_service)
         .add_service(MovesServer::new(Api::new(leader)))
-        .serve_with_incoming_shutdown(TcpListenerStream::new(listener), async move {
+        .serve_with_incoming_shutdown(incoming(listener), async move {
             shutdown.requested().await;
         })
         .await

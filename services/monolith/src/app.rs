@@ -13,11 +13,11 @@ use ficus_events::{Consumer, ConsumerConfig, Relay};
 use ficus_owners::{Owners, Role, Side};
 use ficus_pg::Migrations;
 use ficus_process::Shutdown;
+use ficus_rpc::incoming;
 use ficus_rpc::observe::ServedLayer;
 use sqlx::PgPool;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
-use tokio_stream::wrappers::TcpListenerStream;
 use tonic::transport::server::{Router as GrpcRouter, Server as Grpc};
 use tower::layer::util::{Identity, Stack};
 use trellis_contracts::FILE_DESCRIPTOR_SET;
@@ -115,10 +115,9 @@ impl Server {
         let ended = shutdown.clone();
         let public = axum::serve(public, trellis.public)
             .with_graceful_shutdown(async move { ended.requested().await });
-        let inside = grpc(trellis.inside).await?.serve_with_incoming_shutdown(
-            TcpListenerStream::new(self.internal),
-            shutdown.requested(),
-        );
+        let inside = grpc(trellis.inside)
+            .await?
+            .serve_with_incoming_shutdown(incoming(self.internal), shutdown.requested());
         let (public, inside) = tokio::join!(async { public.await }, inside);
         shutdown.request();
         while running.join_next().await.is_some() {}
@@ -217,7 +216,6 @@ async fn grpc(inside: Inside) -> anyhow::Result<GrpcRouter<Stack<ServedLayer, Id
         .layer(ServedLayer::grpc())
         .load_shed(true)
         .concurrency_limit_per_connection(256)
-        .tcp_nodelay(true)
         .add_service(health_service)
         .add_service(reflection)
         .add_service(SessionsServer::new(inside.clone()))

@@ -9,10 +9,10 @@ use ficus_owners::{Owners, Role, Side};
 use ficus_pg::Migrations;
 use ficus_process::Shutdown;
 use ficus_rpc::identity::Verifier;
+use ficus_rpc::incoming;
 use ficus_rpc::observe::ServedLayer;
 use tokio::net::TcpListener;
 use tokio::task::{JoinError, JoinSet};
-use tokio_stream::wrappers::TcpListenerStream;
 use tonic::transport::server::{Router, Server as Grpc};
 use tower::layer::util::{Identity, Stack};
 use trellis_contracts::FILE_DESCRIPTOR_SET;
@@ -88,7 +88,7 @@ pub async fn serve_on(
     workers.spawn(consumer.run(shutdown.clone()));
     workers.spawn(mailer.run(shutdown.clone()));
     tracing::info!(address = %listener.local_addr()?, "serving");
-    let incoming = TcpListenerStream::new(listener);
+    let incoming = incoming(listener);
     let serving = grpc(server).await?.serve_with_incoming_shutdown(incoming, shutdown.requested());
     let (answered, worked) = tokio::join!(
         async { serving.await.inspect_err(|_| shutdown.request()) },
@@ -127,7 +127,6 @@ async fn grpc(server: Server) -> anyhow::Result<Router<Stack<ServedLayer, Identi
     Ok(Grpc::builder()
         .layer(ServedLayer::grpc())
         .http2_keepalive_interval(Some(Duration::from_secs(20)))
-        .tcp_nodelay(true)
         .add_service(health_service)
         .add_service(reflection)
         .add_service(InboxServer::new(server.clone()))

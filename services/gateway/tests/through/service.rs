@@ -9,8 +9,11 @@ use std::{
 };
 
 use tokio::net::TcpListener;
-use tokio_stream::wrappers::TcpListenerStream;
-use tonic::{Request, Response, Status, metadata::MetadataMap, transport::Server};
+use tonic::{
+    Request, Response, Status,
+    metadata::MetadataMap,
+    transport::{Server, server::TcpIncoming},
+};
 use trellis_contracts::{
     auth::v1::{
         IntrospectRequest, IntrospectResponse, SignInRequest, SignInResponse, SignOutRequest,
@@ -44,7 +47,7 @@ impl Service {
         let server = Server::builder()
             .add_service(InboxServer::from_arc(service.clone()))
             .add_service(SessionsServer::from_arc(service.clone()));
-        tokio::spawn(server.serve_with_incoming(TcpListenerStream::new(listener)));
+        tokio::spawn(server.serve_with_incoming(TcpIncoming::from(listener)));
         service
     }
 

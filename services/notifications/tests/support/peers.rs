@@ -5,8 +5,10 @@ use std::net::SocketAddr;
 use ficus_rpc::identity::Signer;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
-use tokio_stream::wrappers::TcpListenerStream;
-use tonic::{Request, Response, Status, async_trait, transport::Server};
+use tonic::{
+    Request, Response, Status, async_trait,
+    transport::{Server, server::TcpIncoming},
+};
 use trellis_contracts::auth::v1::directory_server::{Directory, DirectoryServer};
 use trellis_contracts::auth::v1::{LookUpRequest, LookUpResponse, Person};
 
@@ -52,7 +54,7 @@ impl Directory for Everybody {
 pub async fn directory() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let incoming = TcpListenerStream::new(listener);
+    let incoming = TcpIncoming::from(listener);
     let served = Server::builder().add_service(DirectoryServer::new(Everybody));
     tokio::spawn(served.serve_with_incoming(incoming));
     format!("http://{address}")
