@@ -298,19 +298,18 @@ pub struct TraceCommand {
 /// `24h`, `30m`, `5s` or `5`, which means seconds.
 fn duration(text: &str) -> Result<Duration, String> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let number: u64 =
-        digits.parse().map_err(|_| format!("\"{text}\" is no time; say 24h or 5s"))?;
+    let number: f64 =
+        digits.parse().map_err(|_| format!("\"{text}\" is no time; say 24h, 5s or 500ms"))?;
     let seconds = match &text[digits.len()..] {
-        "" | "s" => 1,
-        "m" => 60,
-        "h" => 60 * 60,
-        "d" => 24 * 60 * 60,
-        unit => return Err(format!("\"{unit}\" is no unit of time; say s, m, h or d")),
+        "ms" => 0.001,
+        "" | "s" => 1.0,
+        "m" => 60.0,
+        "h" => 3_600.0,
+        "d" => 86_400.0,
+        unit => return Err(format!("\"{unit}\" is no unit of time; say ms, s, m, h or d")),
     };
-    number
-        .checked_mul(seconds)
-        .map(Duration::from_secs)
-        .ok_or_else(|| "that is too long".to_owned())
+    Duration::try_from_secs_f64(number * seconds)
+        .map_err(|_| format!("\"{text}\" is no time that can be waited for"))
 }
 
 #[cfg(test)]
@@ -328,6 +327,9 @@ mod tests {
     fn times_are_read_with_their_unit() {
         assert_eq!(duration("24h"), Ok(Duration::from_hours(24)));
         assert_eq!(duration("5"), Ok(Duration::from_secs(5)));
+        assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
+        assert_eq!(duration("1.5s"), Ok(Duration::from_millis(1_500)));
+        assert!(duration("-1s").is_err() && duration("1e300d").is_err());
         assert!(duration("soon").is_err());
         assert!(duration("5y").is_err());
     }

@@ -47,7 +47,7 @@ pub struct LoadCommand {
     /// 100 unless the scenario says otherwise
     #[arg(long)]
     pub rate: Option<Shape>,
-    /// How long, as 60s or 5m, the warm-up included; 30s, or as long as what is replayed, unless told otherwise
+    /// How long, as 60s, 5m or 500ms, the warm-up included; 30s, or as long as what is replayed, unless told otherwise
     #[arg(long = "for", value_parser = duration)]
     pub length: Option<Duration>,
     /// How much of it is sent but not counted
@@ -112,7 +112,7 @@ pub struct LoadCommand {
     #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..))]
     pub in_flight: u32,
     /// How long an answer is waited for
-    #[arg(long, default_value = "10s", value_parser = duration)]
+    #[arg(long, default_value = "10s", value_parser = some_time)]
     pub timeout: Duration,
     /// As many as there are processors unless told otherwise
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=64))]
@@ -145,7 +145,8 @@ pub enum LoadVerb {
     /// Say what is different in B, and whether it is more than noise
     #[command(after_help = "\
 A percentile's interval holds it with 99 %. What differs is more than noise if the intervals have nothing in common and
-the figures are further apart than --noise, for runs on a shared machine differ by more than one run can tell.
+the figures are further apart than --noise, for runs on a shared machine differ by more than one run can tell. Where
+requests were too few to know where an interval ends, nothing is told of what differs.
 
 Exit status 2: something is worse by more than noise, or one of them is void or had no answer as wanted.
 
@@ -164,7 +165,7 @@ Examples:
     #[command(after_help = "\
 Rates add up of testers that sent at the same time; those of --share 0/2 and 1/2 sent one schedule together.
 
-Exit status 2: one of them is void, or nothing was answered as wanted.
+Exit status 2: one of them is void or had no answer as wanted, or they are not of one load; then the sum is void.
 
 Examples:
   ficus load merge one.json two.json
@@ -215,6 +216,15 @@ fn pair(text: &str) -> Result<(String, String), String> {
     let (name, value) =
         text.split_once('=').ok_or_else(|| format!("\"{text}\" is not NAME=VALUE"))?;
     Ok((name.trim().to_owned(), value.trim().to_owned()))
+}
+
+fn some_time(text: &str) -> Result<Duration, String> {
+    let time = duration(text)?;
+    if time.is_zero() {
+        Err("no answer comes in no time; say 500ms or 10s".to_owned())
+    } else {
+        Ok(time)
+    }
 }
 
 fn status(text: &str) -> Result<StatusCode, String> {

@@ -11,7 +11,7 @@ use super::{
     Ran,
     page::Page,
     plan::{Made, traces},
-    told, troubles, write,
+    told, troubles,
 };
 use crate::{cli::LoadCommand, exit, out, table};
 
@@ -66,7 +66,7 @@ pub(super) async fn find(
     let spacing = *spacing;
     let mut search = Search { steps: Vec::new(), next: Some(shape.mean()) };
     let mut last: Option<Ran> = None;
-    let (mut number, mut stopped) = (0, false);
+    let (mut number, mut stopped, mut was_void) = (0, false, false);
     while let Some(rate) = search.next {
         let schedule = Schedule::Rate { shape: Shape::constant(rate), spacing };
         let plan = Plan { schedule, traces: traces(), first_number: number, ..made.plan.clone() };
@@ -81,28 +81,35 @@ pub(super) async fn find(
         if !json {
             out::warn(step.line());
         }
+        // A moment of the machine's own is no end of the search.
+        let again = step.void && !was_void;
+        was_void = step.void;
+        if again {
+            continue;
+        }
         search.took(step);
         last = Some(ran);
     }
     let last = last.context("nothing was run")?;
     let found = search.found(last.report.clone(), stopped);
-    if let Some(file) = &command.report {
-        let is_bad = found.capacity.is_none() || stopped;
-        let troubles: Vec<_> = is_bad.then(|| found.told()).into_iter().collect();
-        let search = Some((&*found.steps, found.told()));
-        let page = Page::new(&made.plan, &last, &troubles, &started_at, search);
-        write(file, &page.html()?)?;
-    }
-    let value = serde_json::to_value(told(&made.plan, started_at, &found))?;
-    if let Some(file) = &command.out {
-        write(file, &format!("{value}\n"))?;
+    let value = serde_json::to_value(told(&made.plan, started_at.clone(), &found))?;
+    let mut said: Vec<_> = (!found.is_sure()).then(|| found.told()).into_iter().collect();
+    if found.capacity.is_none() {
+        said.extend(troubles(made.slo.as_ref(), &last));
     }
     if json {
         out::say_json(&value)?;
     } else {
         out::say(found.table())?;
     }
-    Ok(exit::of(found.capacity.is_some() && !stopped))
+    // The first of them is in the table already.
+    for trouble in said.iter().skip(1) {
+        out::warn(trouble);
+    }
+    let page =
+        Page::new(&made.plan, &last, &said, &started_at, Some((&*found.steps, found.told())));
+    super::keep(command, &value, &page, json)?;
+    Ok(exit::of(found.is_sure()))
 }
 
 /// Which rate is next.
@@ -151,12 +158,11 @@ impl Search {
 
 impl Step {
     fn of(rate: f64, made: &Made, ran: &Ran) -> Self {
-        let answered = ran.report.ok > 0;
         Self {
             rate,
             achieved: ran.report.achieved_rate,
-            p50: answered.then_some(ran.report.latency_ms.p50),
-            p99: answered.then_some(ran.report.latency_ms.p99),
+            p50: ran.report.latency_ms.map(|times| times.p50),
+            p99: ran.report.latency_ms.map(|times| times.p99),
             errors: ran.tally.errors_share() * 100.0,
             holds: troubles(made.slo.as_ref(), ran).is_empty(),
             void: ran.report.void,
@@ -178,6 +184,11 @@ impl Step {
 }
 
 impl Found {
+    /// The search came to its end, and there is a rate at which the SLO was met.
+    fn is_sure(&self) -> bool {
+        self.capacity.is_some() && !self.stopped && !self.steps.iter().any(|step| step.void)
+    }
+
     fn table(&self) -> String {
         let mut table = table::new();
         table.set_header(["requests/s", "achieved", "p50 ms", "p99 ms", "errors", "SLO"]);
@@ -201,14 +212,20 @@ impl Found {
 
     fn told(&self) -> String {
         let missed = self.steps.iter().any(|step| !step.holds && !step.void);
-        let stopped = if self.stopped { "; stopped before the search was over" } else { "" };
+        let why = if self.stopped {
+            "; stopped before the search was over"
+        } else if self.capacity.is_some() && self.steps.iter().any(|step| step.void) {
+            "; at the next one the tester was the bottleneck, twice"
+        } else {
+            ""
+        };
         let found = match (self.capacity, self.at_least) {
             (Some(rate), false) => format!("capacity: {rate:.0} requests/s"),
             (Some(rate), true) => format!("capacity: at least {rate:.0} requests/s"),
             (None, _) if missed => "the SLO was met at no rate".to_owned(),
             (None, _) => "no rate was tried to its end: nothing is known of the target".to_owned(),
         };
-        found + stopped
+        found + why
     }
 }
 

@@ -86,6 +86,9 @@ pub(crate) async fn run(
         None => {}
     }
     let aim = command.target.as_ref().context("no target")?;
+    for file in [&command.out, &command.report].into_iter().flatten() {
+        try_file(file)?;
+    }
     let made = plan::make(&command, aim, &folder).await?;
     let started_at = Clock::system().now().to_rfc3339_opts(SecondsFormat::Millis, true);
     if command.find_capacity {
@@ -93,14 +96,7 @@ pub(crate) async fn run(
     }
     let ran = once(&made.plan, &made).await?;
     let troubles = troubles(made.slo.as_ref(), &ran);
-    if let Some(file) = &command.report {
-        let page = page::Page::new(&made.plan, &ran, &troubles, &started_at, None);
-        write(file, &page.html()?)?;
-    }
-    let value = serde_json::to_value(told(&made.plan, started_at, &ran.report))?;
-    if let Some(file) = &command.out {
-        write(file, &format!("{value}\n"))?;
-    }
+    let value = serde_json::to_value(told(&made.plan, started_at.clone(), &ran.report))?;
     if json {
         out::say_json(&value)?;
     } else {
@@ -109,10 +105,42 @@ pub(crate) async fn run(
     for trouble in &troubles {
         out::warn(trouble);
     }
-    if let (Some(file), false) = (&command.report, json) {
-        out::warn(format_args!("a page with charts is in {}", file.display()));
-    }
+    let page = page::Page::new(&made.plan, &ran, &troubles, &started_at, None);
+    keep(&command, &value, &page, json)?;
     Ok(exit::of(troubles.is_empty()))
+}
+
+/// Writes what was asked for, after it has been told: what fails of one file keeps the other from nothing.
+fn keep(
+    command: &LoadCommand,
+    value: &serde_json::Value,
+    page: &page::Page<'_>,
+    json: bool,
+) -> anyhow::Result<()> {
+    let out = command.out.as_ref().map_or(Ok(()), |file| write(file, &format!("{value}\n")));
+    if let Some(file) = &command.report {
+        let written = page.html().and_then(|html| write(file, &html));
+        if let (Err(error), Err(other)) = (&written, &out) {
+            out::warn(format_args!("{error:#}"));
+            out::warn(format_args!("{other:#}"));
+        }
+        written?;
+        if !json {
+            out::warn(format_args!("a page with charts is in {}", file.display()));
+        }
+    }
+    out
+}
+
+/// Fails before anything is sent if the file could not be written in the end. One that is there stays as it is.
+fn try_file(file: &Path) -> anyhow::Result<()> {
+    let new = !file.exists();
+    let opened = std::fs::OpenOptions::new().create(true).append(true).open(file);
+    opened.with_context(|| format!("{} cannot be written", file.display()))?;
+    if new {
+        let _ = std::fs::remove_file(file);
+    }
+    Ok(())
 }
 
 fn told<R>(plan: &Plan, started_at: String, report: R) -> Told<R> {
@@ -133,7 +161,9 @@ async fn once(plan: &Plan, made: &Made) -> anyhow::Result<Ran> {
     let tester = Tester::start(plan).context("failed to start threads")?;
     let watched = watch::until_over(&tester, plan).await?;
     let (tally, series) = if watched.abandoned {
-        (tester.look(), tester.series())
+        let mut tally = tester.look();
+        tally.abandon("Ctrl-C ended the run before the answer came");
+        (tally, tester.series())
     } else {
         spawn_blocking(|| tester.finish()).await?
     };

@@ -147,6 +147,7 @@ fn look_up<'d>(
         }
     }
     known.sort_unstable();
+    ensure!(!known.is_empty(), "there is no operation {wanted}, nor any other one");
     bail!("there is no operation {wanted}; there are {}", known.join(", "))
 }
 

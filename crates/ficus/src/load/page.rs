@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use anyhow::Context as _;
 use askama::Template;
-use ficus_load::{Failed, Plan, Second, TesterReport, page};
+use ficus_load::{Failed, Milliseconds, Plan, Second, TesterReport, page};
 use serde::Serialize;
 
 use super::{
@@ -167,9 +167,24 @@ fn tenths(value: f64) -> String {
     format!("{value:.1}")
 }
 
-/// A time of so many requests; of none there is nothing to tell.
-fn time(answered: u64, milliseconds: f64) -> String {
-    known((answered > 0).then_some(milliseconds))
+/// Percentiles as the page shows them.
+struct Times {
+    p50: String,
+    p90: String,
+    p99: String,
+    p999: String,
+    max: String,
+}
+
+fn times(of: Option<Milliseconds>) -> Times {
+    let one = |one: fn(Milliseconds) -> f64| known(of.map(one));
+    Times {
+        p50: one(|of| of.p50),
+        p90: one(|of| of.p90),
+        p99: one(|of| of.p99),
+        p999: one(|of| of.p999),
+        max: one(|of| of.max),
+    }
 }
 
 #[cfg(test)]

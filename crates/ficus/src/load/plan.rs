@@ -276,8 +276,11 @@ fn common(command: &LoadCommand, scenario: &Scenario) -> anyhow::Result<Names> {
     for (name, value) in &command.set {
         ensure!(
             scenario.set.contains_key(name),
-            "the scenario has no {name} to set; it has {}",
-            scenario.set.keys().map(String::as_str).collect::<Vec<_>>().join(", ")
+            "the scenario has no {name} to set; its [set] has {}",
+            match scenario.set.len() {
+                0 => "nothing".to_owned(),
+                _ => scenario.set.keys().map(String::as_str).collect::<Vec<_>>().join(", "),
+            }
         );
         names.insert(name.clone(), value.clone());
     }

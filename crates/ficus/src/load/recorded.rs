@@ -21,7 +21,10 @@ fn parse(text: &str) -> anyhow::Result<Vec<Duration>> {
         let plain = first.parse().ok().filter(|at: &f64| at.is_finite());
         let is_time = plain.is_none();
         let at = plain.or_else(|| time(first)).with_context(|| {
-            format!("line {number} begins with \"{first}\", neither seconds nor a time")
+            format!(
+                "line {number} begins with \"{first}\", neither seconds, as 12.5, nor a time, as \
+                 2026-11-28T10:00:00.123Z"
+            )
         })?;
         ensure!(
             *are_times.get_or_insert(is_time) == is_time,
@@ -64,7 +67,10 @@ mod tests {
     #[test]
     fn what_is_none_is_told_with_its_line() {
         let error = format!("{:#}", parse("1\nsoon\n").expect_err("no time"));
-        assert_eq!(error, "line 2 begins with \"soon\", neither seconds nor a time");
+        assert!(
+            error.starts_with("line 2 begins with \"soon\", neither seconds, as 12.5"),
+            "{error}"
+        );
         let error = parse("1\n2\n2026-11-28T10:00:00Z\n").expect_err("mixed").to_string();
         assert!(error.starts_with("line 3 begins with") && error.contains("not both"), "{error}");
         assert!(parse("\n").is_err());

@@ -8,10 +8,10 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context as _, anyhow, bail};
+use anyhow::{Context as _, anyhow, bail, ensure};
 use chrono::{DateTime, TimeDelta, Utc};
 use comfy_table::CellAlignment;
-use ficus_load::{Comparison, Judged, Measured, TesterReport};
+use ficus_load::{Comparison, Judged, Measured, TesterReport, Void};
 use serde_json::{Value, json};
 
 use super::{
@@ -77,6 +77,14 @@ pub(super) fn compare(a: &Path, b: &Path, noise: f64, json: bool) -> anyhow::Res
     } else {
         out::say(of_comparison(&compared))?;
     }
+    let unknown = compared.figures.iter().filter(|figure| figure.judged == Judged::Unknown);
+    let unknown: Vec<_> = unknown.map(|figure| &*figure.name).collect();
+    if !unknown.is_empty() {
+        out::warn(format_args!(
+            "too few requests to tell what is different at {}; let both run for longer",
+            unknown.join(", ")
+        ));
+    }
     Ok(exit::of(tell && !compared.is_worse()))
 }
 
@@ -88,6 +96,7 @@ fn of_comparison(compared: &Comparison) -> comfy_table::Table {
             Judged::Better => "better",
             Judged::Worse => "worse",
             Judged::Same => "the same",
+            Judged::Unknown => "not known",
         };
         let within = |of: Measured| match of.high {
             Some(high) => format!("{:.2} – {high:.2}", of.low),
@@ -132,8 +141,12 @@ pub(super) fn merge(paths: &[PathBuf], out: Option<&Path>, json: bool) -> anyhow
         reports.push(report);
         values.push(value);
     }
-    let merged = TesterReport::merged(&reports).map_err(|error| anyhow!(error))?;
+    let mut merged = TesterReport::merged(&reports).map_err(|error| anyhow!(error))?;
     let odd = odd(&reports, &values);
+    if let Some(first) = odd.first() {
+        merged.void = true;
+        merged.why_void.get_or_insert_with(|| Void(first.clone()));
+    }
     let mut value = values.into_iter().next().unwrap_or(Value::Null);
     if let (Some(all), Value::Object(fields)) =
         (value.as_object_mut(), serde_json::to_value(&merged)?)
@@ -155,10 +168,10 @@ pub(super) fn merge(paths: &[PathBuf], out: Option<&Path>, json: bool) -> anyhow
             tell = false;
         }
     }
-    for odd in odd {
-        out::warn(odd);
+    for odd in &odd {
+        out::warn(format_args!("void: {odd}"));
     }
-    Ok(exit::of(tell))
+    Ok(exit::of(tell && odd.is_empty()))
 }
 
 /// What makes it doubtful that these are of testers that sent one load together.
@@ -194,12 +207,23 @@ fn odd(reports: &[TesterReport], values: &[Value]) -> Vec<String> {
     odd
 }
 
+/// What this program writes.
+const SCHEMA: u64 = 1;
+
 fn read(path: &Path) -> anyhow::Result<(TesterReport, Value)> {
     let text =
         fs::read_to_string(path).with_context(|| format!("failed to read {}", path.display()))?;
     let value: anyhow::Result<Value> = serde_json::from_str(&text).map_err(Into::into);
     let report = value.and_then(|value| Ok((serde_json::from_value(value.clone())?, value)));
-    report.with_context(|| {
+    let (report, value): (TesterReport, Value) = report.with_context(|| {
         format!("{} is no report of a run; `ficus load … --out FILE` writes one", path.display())
-    })
+    })?;
+    let schema = value["schema"].as_u64();
+    ensure!(
+        schema == Some(SCHEMA),
+        "{} has schema {}; this program reads {SCHEMA}",
+        path.display(),
+        value["schema"]
+    );
+    Ok((report, value))
 }

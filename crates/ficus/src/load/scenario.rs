@@ -122,8 +122,12 @@ impl Scenario {
             "a weight is 0 or more, and one is more"
         );
         ensure!(
-            scenario.call.iter().all(|call| !call.name.is_empty() && call.keep.is_empty()),
-            "a [[call]] has a name, and nothing to keep"
+            scenario.call.iter().all(|call| !call.name.is_empty()),
+            "every [[call]] needs a name"
+        );
+        ensure!(
+            scenario.call.iter().all(|call| call.keep.is_empty()),
+            "keep is for [[users.setup]]; nothing comes after a [[call]] that could use it"
         );
         ensure!(
             scenario.users.setup.iter().all(|setup| setup.check.is_empty()),
@@ -221,7 +225,7 @@ mod tests {
             ),
             ("about = \"a\n", "line 1: "),
             ("about = \"a\"\n[[call]]\nname = \"one\"\n", "missing field `url`"),
-            ("about = \"a\"\n[[call]]\nurl = \"http://a/\"\n", "a [[call]] has a name"),
+            ("about = \"a\"\n[[call]]\nurl = \"http://a/\"\n", "every [[call]] needs a name"),
         ] {
             let error = format!("{:#}", Scenario::parse(text).expect_err(text));
             assert!(error.contains(wanted) && error.lines().count() == 1, "{error}");

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use comfy_table::{CellAlignment, Table};
-use ficus_load::{CallReport, Milliseconds, Tally, TesterReport};
+use ficus_load::{CallReport, Milliseconds, Spacing, Tally, TesterReport};
 
 use crate::table;
 
@@ -45,8 +45,9 @@ pub(super) fn of_report(report: &TesterReport) -> String {
 }
 
 fn head(report: &TesterReport) -> String {
+    let poisson = if report.spacing == Some(Spacing::Poisson) { " (poisson)" } else { "" };
     format!(
-        "{}\n{:.1} of {:.1} requests/s over {:.1} s: {} sent, {} answered as wanted, {} shed",
+        "{}\n{:.1} of {:.1} requests/s{poisson} over {:.1} s: {} sent, {} answered as wanted, {} shed",
         report.target,
         report.achieved_rate,
         report.target_rate,
@@ -60,10 +61,9 @@ fn head(report: &TesterReport) -> String {
 fn times(report: &TesterReport, more: &[(&str, Option<Milliseconds>)]) -> Table {
     let mut table = table::new();
     table.set_header(["ms", "p50", "p90", "p99", "p99.9", "max"]);
-    let answered = |of| (report.ok > 0).then_some(of);
     let told = [
-        ("latency, from when each was due", answered(report.latency_ms)),
-        ("service time, from when each left", answered(report.service_ms)),
+        ("latency, from when each was due", report.latency_ms),
+        ("service time, from when each left", report.service_ms),
     ];
     for &(name, of) in told.iter().chain(more) {
         table.add_row(std::iter::once(name.to_owned()).chain(figures(of)));
@@ -77,7 +77,7 @@ fn calls(calls: &[CallReport]) -> Table {
     table.set_header(["call", "due", "ok", "errors", "p50 ms", "p90", "p99", "p99.9", "max"]);
     for call in calls {
         let counts = [call.due, call.ok, call.errors].map(|count| count.to_string());
-        let times = figures((call.ok > 0).then_some(call.latency_ms));
+        let times = figures(call.latency_ms);
         table.add_row(std::iter::once(call.name.clone()).chain(counts).chain(times));
     }
     right(&mut table, 1);

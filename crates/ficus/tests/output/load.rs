@@ -8,8 +8,7 @@ use std::{
 
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, runtime::Runtime};
-use tokio_stream::wrappers::TcpListenerStream;
-use tonic::transport::Server;
+use tonic::transport::{Server, server::TcpIncoming};
 
 use crate::store::{answering, ficus, said};
 
@@ -24,7 +23,7 @@ fn grpc(runtime: &Runtime) -> SocketAddr {
             .build_v1()
             .unwrap();
         let server = Server::builder().add_service(health).add_service(reflection);
-        tokio::spawn(server.serve_with_incoming(TcpListenerStream::new(listener)));
+        tokio::spawn(server.serve_with_incoming(TcpIncoming::from(listener)));
         address
     })
 }
@@ -236,6 +235,43 @@ fn a_search_that_is_stopped_says_so() {
     let told = String::from_utf8(output.stdout).unwrap();
     assert!(told.ends_with("; stopped before the search was over\n"), "{told}");
     assert_eq!(output.status.code(), Some(2));
+}
+
+#[test]
+fn what_cannot_be_written_is_told_before_anything_is_sent_and_loses_nothing_after() {
+    let target = format!("http://{}/", answering("200 OK", &json!({})));
+    for flag in ["--out", "--report"] {
+        let (status, out, err) = load(&target, &["--rate", "5", flag, "/nowhere/report"]);
+        assert!(err.contains("/nowhere/report cannot be written: No such file"), "{err}");
+        assert_eq!((status, out.as_str()), (1, ""));
+    }
+    let page = std::env::temp_dir().join(format!("kept-{}.html", std::process::id()));
+    let files = ["--out", "/dev/full", "--report", page.to_str().unwrap()];
+    let (status, out, err) = load(&target, &[&["--rate", "5"], &files[..]].concat());
+    let written = std::fs::read_to_string(&page).unwrap();
+    std::fs::remove_file(page).unwrap();
+    assert!(written.contains("<html") && out.contains("10 answered as wanted"), "{out}");
+    assert!(err.contains("failed to write /dev/full"), "{err}");
+    assert_eq!(status, 1);
+}
+
+#[test]
+fn what_was_not_waited_for_is_an_error() {
+    let deaf = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let target = format!("http://{}/", deaf.local_addr().unwrap());
+    let run = ["load", &target, "--rate", "10", "--for", "10m", "--timeout", "10m", "--json"];
+    let mut command = ficus(&[&run[..], &["--warm-up", "0s"]].concat());
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    for _ in 0..2 {
+        std::thread::sleep(Duration::from_secs(2));
+        let pid = child.id().to_string();
+        assert!(Command::new("kill").args(["-s", "INT", &pid]).status().unwrap().success());
+    }
+    let output = child.wait_with_output().unwrap();
+    let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let abandoned = told["errors"]["abandoned"].as_u64().unwrap_or_default();
+    assert!(abandoned >= 10 && told["sent"] == json!(abandoned), "{told}");
+    assert_eq!((&told["latency_ms"], output.status.code()), (&Value::Null, Some(2)), "{told}");
 }
 
 #[test]

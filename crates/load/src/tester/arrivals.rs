@@ -23,6 +23,15 @@ pub enum Schedule {
 }
 
 impl Schedule {
+    /// How many requests are asked for between two moments of a run of this length, however they come; none of what was
+    /// recorded.
+    pub(super) fn asked(&self, length: Duration, from: Duration, to: Duration) -> Option<f64> {
+        match self {
+            Self::Rate { shape, .. } => Some(shape.between(length, from, to)),
+            Self::Recorded(_) => None,
+        }
+    }
+
     /// None of what was recorded.
     pub(super) fn spacing(&self) -> Option<Spacing> {
         match self {
@@ -97,6 +106,11 @@ impl Shape {
         self.segments(1.0).map(|segment| segment.area()).sum()
     }
 
+    fn between(&self, length: Duration, from: Duration, to: Duration) -> f64 {
+        let (from, to) = (from.as_secs_f64(), to.as_secs_f64());
+        self.segments(length.as_secs_f64()).map(|segment| segment.within(from, to).area()).sum()
+    }
+
     /// Between two points in time, in seconds of a run that is `length` seconds long.
     fn segments(&self, length: f64) -> impl Iterator<Item = Segment> + '_ {
         self.points.windows(2).map(move |pair| {
@@ -122,10 +136,13 @@ impl FromStr for Shape {
     }
 }
 
+/// More than any tester sends.
+const MOST: f64 = 1e6;
+
 fn rate(part: &str, text: &str) -> Result<f64, String> {
-    let rate = part.trim().parse().ok().filter(|rate: &f64| rate.is_finite() && *rate >= 0.0);
+    let rate = part.trim().parse().ok().filter(|rate: &f64| (0.0..=MOST).contains(rate));
     rate.ok_or_else(|| {
-        format!("\"{text}\" is no rate; say 500, 100..1000 (a ramp), 100,200 (steps) or 200^2000 (a spike)")
+        format!("\"{text}\" is no rate; say 500, 100..1000 (a ramp), 100,200 (steps) or 200^2000 (a spike), up to a million")
     })
 }
 
@@ -145,6 +162,16 @@ impl Segment {
     /// Arrivals in it.
     fn area(&self) -> f64 {
         f64::midpoint(self.start, self.end) * self.length
+    }
+
+    /// What of it lies between these seconds.
+    fn within(&self, from: f64, to: f64) -> Self {
+        let end = self.at + self.length;
+        let (from, to) = (from.clamp(self.at, end), to.clamp(self.at, end));
+        let leaps = self.length <= 0.0;
+        let slope = if leaps { 0.0 } else { (self.end - self.start) / self.length };
+        let rate = |at: f64| self.start + slope * (at - self.at);
+        Self { at: from, length: (to - from).max(0.0), start: rate(from), end: rate(to) }
     }
 
     /// When the rate has added up to `arrivals` since it began: r·t + s·t²/2 = arrivals, solved for t without the
@@ -241,6 +268,19 @@ mod tests {
     }
 
     #[test]
+    fn what_is_asked_for_is_the_rate_whatever_comes_of_it() {
+        let asked = |text: &str, from: u64, to: u64| {
+            let shape: Shape = text.parse().expect("a shape");
+            shape.between(RUN, Duration::from_secs(from), Duration::from_secs(to))
+        };
+        let all =
+            [asked("50", 2, 10), asked("0..200", 0, 5), asked("10^1000", 3, 7), asked("1,3", 0, 9)];
+        for (is, wanted) in all.into_iter().zip([400.0, 250.0, 2_020.0, 17.0]) {
+            assert!((is - wanted).abs() < 1e-6, "{all:?}");
+        }
+    }
+
+    #[test]
     fn a_ramp_has_a_quarter_in_its_first_half() {
         let due = due("0..200", Spacing::Even);
         assert_eq!((due.len(), between(&due, 0.0, 5.0)), (1_000, 250));
@@ -282,7 +322,7 @@ mod tests {
 
     #[test]
     fn what_is_no_rate_is_told_with_what_is() {
-        for text in ["", "fast", "-1", "1..", "1,,2", "nan"] {
+        for text in ["", "fast", "-1", "1..", "1,,2", "nan", "inf", "1e9"] {
             assert!(text.parse::<Shape>().expect_err(text).contains("100..1000"), "{text}");
         }
         assert!("0".parse::<Shape>().expect_err("0").contains("nothing"));

@@ -47,6 +47,8 @@ pub enum Judged {
     Worse,
     /// No more different than noise makes it.
     Same,
+    /// It would be more, but of the lower one requests were too few to tell where it ends.
+    Unknown,
 }
 
 impl Comparison {
@@ -77,7 +79,11 @@ impl Figure {
             let bound = low.high.is_some_and(|bound| bound < high.low);
             bound && high.value > low.value * (1.0 + least)
         };
-        let judged = if apart(a, b) {
+        let (low, high) = if a.value < b.value { (a, b) } else { (b, a) };
+        let too_few = low.high.is_none() && high.value > low.value * (1.0 + least);
+        let judged = if too_few {
+            Judged::Unknown
+        } else if apart(a, b) {
             Judged::Worse
         } else if apart(b, a) {
             Judged::Better
@@ -162,7 +168,9 @@ mod tests {
         let few = quantile(&times(&mut random, 10_000.0, 600), 0.99);
         assert_eq!(few.high, None);
         let far = quantile(&times(&mut random, 90_000.0, 600), 0.99);
-        assert_eq!(Figure::new("p99", "ms", few, far, 0.05).judged, Judged::Same);
+        assert_eq!(Figure::new("p99", "ms", few, far, 0.05).judged, Judged::Unknown);
+        assert_eq!(Figure::new("p99", "ms", far, few, 0.05).judged, Judged::Unknown);
+        assert_eq!(Figure::new("p99", "ms", few, few, 0.05).judged, Judged::Same);
         assert!(quantile(&times(&mut random, 10_000.0, 700), 0.99).high.is_some());
     }
 

@@ -23,8 +23,9 @@ const BUSY: f64 = 0.9;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Report {
     pub target: String,
-    /// Requests a second that were due, and that were sent and ended.
+    /// Requests a second that were asked for; those that came by chance may be more or fewer.
     pub target_rate: f64,
+    /// Those that were sent, until the last of them had ended: a target that cannot keep up has fewer.
     pub achieved_rate: f64,
     /// Without the warm-up.
     pub duration_s: f64,
@@ -32,10 +33,10 @@ pub struct Report {
     pub ok: u64,
     pub shed: u64,
     pub errors: BTreeMap<String, u64>,
-    /// From when a request was due; of those that were answered as wanted.
-    pub latency_ms: Milliseconds,
+    /// From when a request was due; of those that were answered as wanted, none if none was.
+    pub latency_ms: Option<Milliseconds>,
     /// From when it left.
-    pub service_ms: Milliseconds,
+    pub service_ms: Option<Milliseconds>,
     /// The latencies in microseconds, `HdrHistogram` V2, base64.
     pub histogram: String,
     /// The same of service times.
@@ -61,7 +62,8 @@ pub struct CallReport {
     pub ok: u64,
     /// Failed or shed.
     pub errors: u64,
-    pub latency_ms: Milliseconds,
+    /// As [`Report::latency_ms`].
+    pub latency_ms: Option<Milliseconds>,
     /// As [`Report::histogram`].
     pub histogram: String,
 }
@@ -84,21 +86,25 @@ pub struct Milliseconds {
 impl Report {
     /// `elapsed` since the run began.
     pub fn new(plan: &Plan, tally: &Tally, elapsed: Duration) -> Self {
-        let counted = elapsed.min(plan.length).saturating_sub(plan.warm_up).as_secs_f64();
-        let a_second = |number: u64| if counted > 0.0 { count(number) / counted } else { 0.0 };
+        let until = elapsed.min(plan.length);
+        let counted = until.saturating_sub(plan.warm_up).as_secs_f64();
+        let took = counted.max(tally.ended.saturating_sub(plan.warm_up).as_secs_f64());
+        let a_second = |number: f64, seconds| if seconds > 0.0 { number / seconds } else { 0.0 };
+        let asked = plan.schedule.asked(plan.length, plan.warm_up, until);
+        let asked = asked.map_or(count(tally.due), |all| all / f64::from(plan.share.of));
         let why_void = void(plan, tally, elapsed);
         let kinds = tally.errors.iter().map(|(kind, failed)| (kind.clone(), failed.count));
         Self {
             target: plan.name.clone(),
-            target_rate: a_second(tally.due),
-            achieved_rate: a_second(tally.sent()),
+            target_rate: a_second(asked, counted),
+            achieved_rate: a_second(count(tally.sent()), took),
             duration_s: counted,
             sent: tally.sent(),
             ok: tally.ok,
             shed: tally.shed,
             errors: kinds.collect(),
-            latency_ms: Milliseconds::of(&tally.latency),
-            service_ms: Milliseconds::of(&tally.service),
+            latency_ms: Milliseconds::known(&tally.latency),
+            service_ms: Milliseconds::known(&tally.service),
             histogram: encoded(&tally.latency),
             service_histogram: encoded(&tally.service),
             calls: calls(plan, tally),
@@ -152,10 +158,12 @@ impl Report {
         }
         sum.void = sum.why_void.is_some();
         sum.share = Share::default();
-        (sum.latency_ms, sum.histogram) = (Milliseconds::of(&latency), encoded(&latency));
-        (sum.service_ms, sum.service_histogram) = (Milliseconds::of(&service), encoded(&service));
+        (sum.latency_ms, sum.histogram) = (Milliseconds::known(&latency), encoded(&latency));
+        (sum.service_ms, sum.service_histogram) =
+            (Milliseconds::known(&service), encoded(&service));
+        let longest = Milliseconds::of(&latency).max;
         let with_times = |(call, times): (CallReport, Histogram<u64>)| CallReport {
-            latency_ms: Milliseconds::of(&times).at_most(sum.latency_ms.max),
+            latency_ms: Milliseconds::known(&times).map(|times| times.at_most(longest)),
             histogram: encoded(&times),
             ..call
         };
@@ -184,7 +192,7 @@ fn calls(plan: &Plan, tally: &Tally) -> Vec<CallReport> {
             due: count.due,
             ok: count.ok,
             errors: count.bad,
-            latency_ms: Milliseconds::of(&count.latency).at_most(longest),
+            latency_ms: Milliseconds::known(&count.latency).map(|times| times.at_most(longest)),
             histogram: encoded(&count.latency),
         }
     };
@@ -199,6 +207,11 @@ impl Milliseconds {
     pub fn of(histogram: &Histogram<u64>) -> Self {
         let at = |quantile| count(histogram.value_at_quantile(quantile)) / 1_000.0;
         Self { p50: at(0.5), p90: at(0.9), p99: at(0.99), p999: at(0.999), max: at(1.0) }
+    }
+
+    /// Nothing of nothing.
+    fn known(histogram: &Histogram<u64>) -> Option<Self> {
+        (!histogram.is_empty()).then(|| Self::of(histogram))
     }
 
     /// Of a histogram with fewer digits, whose times are rounded up further.

@@ -26,6 +26,8 @@ pub struct Tally {
     pub lag: Histogram<u64>,
     /// The slowest request with a `traceparent`, and its trace.
     pub slowest: Option<(Duration, u128)>,
+    /// When the last of those that were sent ended, since the run began.
+    pub ended: Duration,
     /// What the tester's busiest thread took of the processor.
     pub processor: Duration,
     /// The same by the plan's offers, in their order.
@@ -70,6 +72,7 @@ impl Default for Tally {
             service: empty(),
             lag: empty(),
             slowest: None,
+            ended: Duration::ZERO,
             processor: Duration::ZERO,
             offers: Vec::new(),
         }
@@ -111,6 +114,7 @@ impl Tally {
             sum.add(other).expect("all have the same bounds");
         }
         self.slowest = self.slowest.max(other.slowest);
+        self.ended = self.ended.max(other.ended);
         self.processor = self.processor.max(other.processor);
         for (place, of_other) in other.offers.iter().enumerate() {
             let sum = self.offer(place);
@@ -158,6 +162,20 @@ impl Tally {
         }
     }
 
+    /// What left and was not waited for to its end is an error too, or the slowest requests would be left out.
+    pub fn abandon(&mut self, why: &str) {
+        let mut left = 0;
+        for offer in &mut self.offers {
+            let of_offer = offer.due.saturating_sub(offer.ok + offer.bad);
+            offer.bad += of_offer;
+            left += of_offer;
+        }
+        if left > 0 {
+            let abandoned = Failed { count: 0, first: why.to_owned() };
+            self.errors.entry("abandoned".to_owned()).or_insert(abandoned).count += left;
+        }
+    }
+
     pub(super) fn traced(&mut self, latency: Duration, trace: u128) {
         self.slowest = self.slowest.max(Some((latency, trace)));
     }
@@ -194,7 +212,12 @@ mod tests {
         assert!((one.errors_share() - 0.6).abs() < 1e-9);
         assert_eq!(one.slowest, Some((ms(30), 2)));
         assert_eq!(one.latency.max() / 1_000, 30);
+        one.due(1, ms(0));
+        one.due(1, ms(0));
+        one.due(1, ms(0));
+        one.abandon("it was over");
+        assert_eq!(one.errors["abandoned"], Failed { count: 1, first: "it was over".to_owned() });
         let offers: Vec<_> = one.offers.iter().map(|of| (of.due, of.ok, of.bad)).collect();
-        assert_eq!(offers, [(1, 2, 1), (0, 0, 2)]);
+        assert_eq!(offers, [(1, 2, 1), (3, 0, 3)]);
     }
 }

@@ -57,7 +57,7 @@ impl Target {
     fn read(text: &str) -> Result<Self, String> {
         let wrong = |why| wrong(text, why);
         let (scheme, rest) = text.split_once("://").ok_or_else(|| wrong("no scheme"))?;
-        let (protocol, secure) = match scheme {
+        let (protocol, secure) = match &*scheme.to_ascii_lowercase() {
             "http" => (Protocol::Http, false),
             "https" => (Protocol::Http, true),
             "grpc" => (Protocol::Grpc, false),
@@ -69,6 +69,9 @@ impl Target {
         let authority: Authority = authority.parse().map_err(|_| wrong("no host"))?;
         if authority.as_str().contains('@') {
             return Err(wrong("a name or password goes into a header"));
+        }
+        if authority.as_str() != authority.host() && authority.port_u16().is_none() {
+            return Err(wrong("no port that there is"));
         }
         let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
         let path: PathAndQuery = path.parse().map_err(|_| wrong("no path that can be sent"))?;
@@ -144,6 +147,7 @@ mod tests {
         assert_eq!((tasks.protocol, &*tasks.server().address), (Protocol::Http, "127.0.0.1:8200"));
         assert_eq!(tasks.to_string(), "http://127.0.0.1:8200/v1/tasks?limit=5");
         assert_eq!(target("http://example.test").path, "/");
+        assert_eq!(target("HTTP://[::1]").to_string(), "http://[::1]/");
         let call = target("grpc://[::1]:8231/a.b.C/Do");
         assert_eq!(call.method(), Some(("a.b.C", "Do")));
         assert_eq!((&*call.server().address, call.server().name()), ("[::1]:8231", "::1"));
@@ -180,6 +184,8 @@ mod tests {
             "ftp://a/",
             "http://",
             "http://me:pw@a/",
+            "http://a:99999/",
+            "http://a:/",
             "grpc://a:1",
             "grpc://a:1/S",
             "grpcs://a:1/S/",

@@ -202,6 +202,7 @@ impl Within {
             return;
         }
         let mut tally = self.tally.borrow_mut();
+        tally.ended = tally.ended.max(sent.at + latency);
         if let Some(trace) = trace {
             tally.traced(latency, trace.id);
         }
