@@ -25,6 +25,8 @@ pub(crate) struct Database {
     pages: PgPool,
     /// Steps: one connection a table, so that all tables are locked at once.
     pub steps: PgPool,
+    /// The opening: one session, so that it has been rehearsed by the one that does it.
+    pub openings: PgPool,
     /// The way back's rehearsal. It has customers' tables while it runs, so it is given up after a second, whatever
     /// has become of who asked for it.
     pub rehearsals: PgPool,
@@ -47,15 +49,17 @@ impl Database {
         let steps = options
             .application_name(&format!("ficus:{capability}"))
             .options([("statement_timeout", "30s"), ("idle_in_transaction_session_timeout", "5s")]);
+        let idle = Duration::from_mins(1);
         Ok(Self {
             side,
             capability: capability.to_owned(),
             follow: pool(4).connect_lazy_with(follow.clone()),
             pages: pool(2).connect_lazy_with(follow),
             steps: pool(u32::try_from(tables).unwrap_or(u32::MAX).clamp(1, 32) + 2)
-                .idle_timeout(Duration::from_mins(1))
-                .connect_lazy_with(steps),
-            rehearsals: pool(1).idle_timeout(Duration::from_mins(1)).connect_lazy_with(rehearsals),
+                .idle_timeout(idle)
+                .connect_lazy_with(steps.clone()),
+            openings: pool(1).idle_timeout(idle).connect_lazy_with(steps),
+            rehearsals: pool(1).idle_timeout(idle).connect_lazy_with(rehearsals),
         })
     }
 

@@ -142,13 +142,23 @@ impl Mover {
 impl Follower {
     /// Takes in what changed, and as many chunks as the budget allows. An error leaves the cursor where it was.
     pub async fn round(&mut self, budget: Budget) -> Result<Round> {
-        let round = tokio::time::timeout(SILENCE, self.page(budget)).await;
+        self.turn(budget, None).await
+    }
+
+    /// The same under an attempt that must still hold, as the drain is: its session has then done before what it will
+    /// do while nobody can write.
+    pub async fn round_under(&mut self, budget: Budget, attempt: i64) -> Result<Round> {
+        self.turn(budget, Some(attempt)).await
+    }
+
+    async fn turn(&mut self, budget: Budget, attempt: Option<i64>) -> Result<Round> {
+        let round = tokio::time::timeout(SILENCE, self.page(budget, attempt)).await;
         let round = round.map_err(|_| Error::Unreachable { side: self.direction.source() })??;
         self.prune().await?;
         Ok(round)
     }
 
-    async fn page(&mut self, budget: Budget) -> Result<Round> {
+    async fn page(&mut self, budget: Budget, attempt: Option<i64>) -> Result<Round> {
         loop {
             let source = match self.ahead.take() {
                 Some(source) => source,
@@ -160,7 +170,7 @@ impl Follower {
             }
             let next = self.cursor.after(&source, &self.shapes);
             let (written, ahead) = tokio::join!(
-                self.write(&source, next.clone(), None),
+                self.write(&source, next.clone(), attempt),
                 self.next_page(&next, budget)
             );
             match written {

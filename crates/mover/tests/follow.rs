@@ -6,6 +6,7 @@ mod support;
 use std::time::{Duration, Instant};
 
 use ficus_mover::{Budget, Direction, Error, Side};
+use sqlx::PgConnection;
 use support::{Library, follow_until_verified, run};
 use trellis_testkit::noticed;
 
@@ -180,6 +181,50 @@ async fn a_copied_column_left_stale_is_irreversible_until_it_is_mended() {
     run(&mut service, "UPDATE titles SET author_name = 'renamed'").await.unwrap();
     follow_until_verified(&mut library.follower(Direction::Reverse).await).await;
     library.assert_equal(Direction::Reverse).await;
+    library.close().await;
+}
+
+/// The log's keys and links of one table, in their order.
+async fn logged(owner: &mut PgConnection, table: &str) -> Vec<String> {
+    let text = "SELECT concat(key, links) FROM ficus.dirty WHERE tbl = $1 ORDER BY xid, id";
+    let logged = sqlx::query_scalar(text).bind(table).fetch_all(&mut *owner).await.unwrap();
+    run(owner, "DELETE FROM ficus.dirty").await.unwrap();
+    logged
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_is_logged_by_what_leads_to_it_now_and_by_what_did_before() {
+    let library = Library::installed("logged").await;
+    let mut owner = library.connect(Side::Monolith).await;
+    run(&mut owner, "INSERT INTO authors VALUES ('a', 'A'), ('b', 'B')").await.unwrap();
+    logged(&mut owner, "authors").await;
+    let (a, b, c) = (r#"{"code": "a"}"#, r#"{"code": "b"}"#, r#"{"code": "c"}"#);
+    for (change, wanted) in [
+        ("UPDATE authors SET name = 'N' WHERE code = 'a'", &[a][..]),
+        ("UPDATE authors SET code = 'c' WHERE code = 'b'", &[c, b]),
+        ("UPDATE authors SET code = code", &[a, c]),
+        ("DELETE FROM authors WHERE code = 'a'", &[a]),
+        ("INSERT INTO authors VALUES ('b', 'B')", &[b]),
+        ("SET session_replication_role = replica; DELETE FROM authors WHERE code = 'c'", &[c]),
+    ] {
+        run(&mut owner, change).await.unwrap();
+        assert_eq!(logged(&mut owner, "authors").await, wanted, "{change}");
+    }
+    run(
+        &mut owner,
+        "INSERT INTO authors VALUES ('a', 'A'); INSERT INTO shelves VALUES ('x', 1, 'L')",
+    )
+    .await
+    .unwrap();
+    let book =
+        "INSERT INTO books (isbn, area, number, author, title) VALUES ('1', 'x', 1, 'a', 'T')";
+    run(&mut owner, book).await.unwrap();
+    let by = |author: &str| format!(r#"{{"isbn": "1"}}{{"author": "{author}"}}"#);
+    assert_eq!(logged(&mut owner, "books").await, [by("a")]);
+    run(&mut owner, "UPDATE books SET title = 'U'").await.unwrap();
+    assert_eq!(logged(&mut owner, "books").await, [by("a")]);
+    run(&mut owner, "UPDATE books SET author = 'b'").await.unwrap();
+    assert_eq!(logged(&mut owner, "books").await, [by("b"), by("a")]);
     library.close().await;
 }
 

@@ -36,8 +36,8 @@ impl From<Error> for Failed {
 }
 
 impl Follower {
-    /// Applies a page and moves the cursor to `next`; where it stands then, and how many rows were compared. A drain's
-    /// `attempt` must still hold.
+    /// Applies a page and moves the cursor to `next`; where it stands then, and how many rows were compared. The
+    /// `attempt` under which it is done must still hold.
     pub(super) async fn write(
         &self,
         source: &Source,
@@ -71,9 +71,7 @@ impl Follower {
         stored.await.map_err(of)?;
         let compared =
             self.compare_and_store(source, &mut next, &mut transaction).await.map_err(of)?;
-        if attempt.is_some() {
-            self.set_sequences(source, &mut transaction).await.map_err(of)?;
-        }
+        self.set_sequences(source, &mut transaction).await.map_err(of)?;
         transaction.commit().await.map_err(of)?;
         Ok((next, compared))
     }

@@ -28,11 +28,16 @@ const STUMBLES: u32 = 20;
 impl InHand {
     /// One round; how long to rest after it.
     pub(crate) async fn follow(&mut self) -> Result<Duration> {
+        self.follow_under(None).await
+    }
+
+    /// The same under an attempt, as the drain is.
+    pub(crate) async fn follow_under(&mut self, attempt: Option<i64>) -> Result<Duration> {
         let Some(direction) = self.facts.direction.filter(|_| self.facts.stream.flows()) else {
             return Ok(IDLE);
         };
         let start = Instant::now();
-        match Box::pin(self.round(direction)).await {
+        match Box::pin(self.round(direction, attempt)).await {
             Ok((follower, round)) => {
                 self.stumbles = 0;
                 self.note_progress(direction, &follower, &round).await?;
@@ -44,12 +49,20 @@ impl InHand {
         }
     }
 
-    async fn round(&mut self, direction: Direction) -> Result<(Follower, Round), MoverError> {
+    async fn round(
+        &mut self,
+        direction: Direction,
+        attempt: Option<i64>,
+    ) -> Result<(Follower, Round), MoverError> {
         let mut follower = match self.follower.take() {
             Some(follower) => follower,
             None => self.mover.follower(direction, self.facts.epoch).await?,
         };
-        let round = follower.round(Budget { chunks: CHUNKS }).await?;
+        let budget = Budget { chunks: CHUNKS };
+        let round = match attempt {
+            Some(attempt) => follower.round_under(budget, attempt).await?,
+            None => follower.round(budget).await?,
+        };
         Ok((follower, round))
     }
 

@@ -117,7 +117,7 @@ impl InHand {
     async fn cross(&mut self, way: Way) -> Result<Switched, Stop> {
         self.hold_relay(way).await?;
         let pending = self.quiesce().await?;
-        self.announce().await?;
+        self.announce(way).await?;
         let asked = Instant::now();
         self.fence_asked = Some(asked);
         let shut = self.shut_in_time(way, asked).await?;

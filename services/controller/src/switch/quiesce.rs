@@ -71,11 +71,17 @@ impl InHand {
         .await
     }
 
-    /// Two more rounds, so that little is left to drain and to compare: what one carries over the next one compares.
-    /// Then the control row says that C1 comes.
-    pub(super) async fn announce(&mut self) -> Result<(), Stop> {
-        self.follow().await?;
-        self.follow().await?;
+    /// The opening is rehearsed, and there are two more rounds under the attempt, so that little is left to drain and to
+    /// compare (what one carries over the next one compares), and no session does anything for the first time while
+    /// nobody can write. Then the control row says that C1 comes.
+    pub(super) async fn announce(&mut self, way: Way) -> Result<(), Stop> {
+        let attempt = self.hand.attempt;
+        if let Err(error) = self.mover.rehearse_opening(way.direction, attempt).await {
+            tracing::warn!(%error, "failed to rehearse the opening; it will take longer");
+        }
+        for _ in 0..2 {
+            self.follow_under(Some(attempt)).await?;
+        }
         if self.follower.is_none() {
             return Err(Stop::Aborted("C0: the stream does not flow".to_owned()));
         }
