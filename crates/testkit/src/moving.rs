@@ -15,7 +15,8 @@ use sqlx::{AssertSqlSafe, ConnectOptions, PgConnection, postgres::PgConnectOptio
 /// A step that matches no token row.
 const TOKEN_OFF: &str =
     "CREATE OR REPLACE FUNCTION ficus.begin_step(p_capability text, p_attempt bigint)
-    RETURNS void LANGUAGE sql AS 'SELECT'";
+    RETURNS void LANGUAGE sql AS
+    'SELECT set_config(''application_name'', format(''ficus:%s:%s'', p_capability, p_attempt), false)::void'";
 
 /// A move without a controller: what one would do is done by hand.
 pub struct Moving {

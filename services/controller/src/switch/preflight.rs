@@ -33,12 +33,15 @@ impl InHand {
         if let Err(error) = vacuumed {
             tracing::warn!(%error, "failed to vacuum the target before the switch");
         }
-        self.await_pickers().await?;
-        let start = Instant::now();
+        let mut start = Instant::now();
         loop {
             self.fits(way)?;
             // Due again where a try before was cut off and the move taken anew.
             self.hand_over().await?;
+            // Each time: one that has just been cut off is not missed at once.
+            if self.await_pickers().await? {
+                start = Instant::now();
+            }
             let refusals = self.stands_against(way).await?;
             if refusals.is_empty() {
                 return Ok(());
@@ -60,19 +63,19 @@ impl InHand {
     }
 
     /// A picker that is cut off cannot know of the switch: it is waited for until it is heard, or until
-    /// its registration has expired.
-    async fn await_pickers(&mut self) -> Result<(), Stop> {
+    /// its registration has expired. Whether there was one.
+    async fn await_pickers(&mut self) -> Result<bool, Stop> {
         let (hand, epoch) = (self.hand.clone(), self.facts.epoch);
         let ask = || hand.store.not_current(&hand.capability, epoch);
         let first = ask().await?;
         if first.all_have() {
-            return Ok(());
+            return Ok(false);
         }
         let text = format!("waiting for {}", first.missing.join(", "));
         hand.note("C0", &text).await?;
         let waiting = wait::for_all(SILENT_PICKERS, Duration::from_millis(100), ask);
         let left = self.follow_while(waiting).await??;
-        if left.all_have() { Ok(()) } else { Err(Stop::Refused(vec![late(&left.missing)])) }
+        if left.all_have() { Ok(true) } else { Err(Stop::Refused(vec![late(&left.missing)])) }
     }
 
     /// Everything that stands against the switch now.
