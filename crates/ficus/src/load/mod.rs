@@ -120,9 +120,9 @@ fn keep(
     let out = command.out.as_ref().map_or(Ok(()), |file| write(file, &format!("{value}\n")));
     if let Some(file) = &command.report {
         let written = page.html().and_then(|html| write(file, &html));
-        if let (Err(error), Err(other)) = (&written, &out) {
+        // The other one is told by whoever called.
+        if let (Err(_), Err(error)) = (&written, &out) {
             out::warn(format_args!("{error:#}"));
-            out::warn(format_args!("{other:#}"));
         }
         written?;
         if !json {

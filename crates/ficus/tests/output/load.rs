@@ -1,6 +1,7 @@
 //! `ficus load` against servers of the test.
 
 use std::{
+    io::BufRead as _,
     net::SocketAddr,
     process::{Command, Stdio},
     time::Duration,
@@ -253,6 +254,9 @@ fn what_cannot_be_written_is_told_before_anything_is_sent_and_loses_nothing_afte
     assert!(written.contains("<html") && out.contains("10 answered as wanted"), "{out}");
     assert!(err.contains("failed to write /dev/full"), "{err}");
     assert_eq!(status, 1);
+    let (_, _, err) =
+        load(&target, &["--rate", "5", "--out", "/dev/full", "--report", "/dev/full"]);
+    assert_eq!(err.matches("failed to write /dev/full").count(), 2, "{err}");
 }
 
 #[test]
@@ -261,12 +265,19 @@ fn what_was_not_waited_for_is_an_error() {
     let target = format!("http://{}/", deaf.local_addr().unwrap());
     let run = ["load", &target, "--rate", "10", "--for", "10m", "--timeout", "10m", "--json"];
     let mut command = ficus(&[&run[..], &["--warm-up", "0s"]].concat());
-    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    for _ in 0..2 {
-        std::thread::sleep(Duration::from_secs(2));
-        let pid = child.id().to_string();
-        assert!(Command::new("kill").args(["-s", "INT", &pid]).status().unwrap().success());
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let pid = child.id().to_string();
+    let interrupt = || Command::new("kill").args(["-s", "INT", &pid]).status().unwrap();
+    // The first is only tried; each request has one of its own.
+    let _unanswered: Vec<_> = (0..16).map(|_| deaf.accept().unwrap()).collect();
+    assert!(interrupt().success());
+    let mut said = std::io::BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    while !line.contains("Ctrl-C once more") {
+        line.clear();
+        assert!(said.read_line(&mut line).unwrap() > 0, "it ended at the first");
     }
+    assert!(interrupt().success());
     let output = child.wait_with_output().unwrap();
     let told: Value = serde_json::from_slice(&output.stdout).unwrap();
     let abandoned = told["errors"]["abandoned"].as_u64().unwrap_or_default();
