@@ -12,7 +12,7 @@ use axum::serve::ListenerExt;
 use ficus_events::{Consumer, ConsumerConfig, Relay};
 use ficus_owners::{Owners, Role, Side};
 use ficus_pg::Migrations;
-use ficus_process::Shutdown;
+use ficus_process::{InFlight, Shutdown};
 use ficus_rpc::incoming;
 use ficus_rpc::observe::ServedLayer;
 use sqlx::PgPool;
@@ -146,10 +146,12 @@ impl Trellis {
         let apart = ficus_pg::apart(pool, MAIL_CONNECTIONS);
         let mails = notifications::Store::new(apart.clone());
         let persons: Arc<dyn auth::Directory> = Arc::new(auth::Local(auth::Store::new(apart)));
+        let in_flight = InFlight::default();
         let courier = |connections| {
             let smtp = Smtp::at(&config.smtp_address, connections)?;
             let (directory, store) = (Arc::clone(&persons), mails.clone());
-            anyhow::Ok(Courier { directory, smtp, store, outgoing })
+            let in_flight = in_flight.clone();
+            anyhow::Ok(Courier { directory, smtp, store, outgoing, in_flight })
         };
         let mailer =
             Mailer { store: mails.clone(), owners: owners.clone(), courier: courier(IN_FLIGHT)? };

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ficus_owners::{Guard, Owners, Side};
-use ficus_process::{Shutdown, failpoint, fault, trace};
+use ficus_process::{InFlight, Shutdown, failpoint, fault, trace};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tracing::Instrument as _;
@@ -46,22 +46,24 @@ pub struct Mailer {
     owners: Owners,
     directory: Directory,
     smtp: Smtp,
+    in_flight: InFlight,
 }
 
 impl Mailer {
     /// It has connections of its own, as `pool` makes them: a claim that cannot be renewed, because requests wait for
     /// `pool`, is a mail that is sent twice.
     pub fn new(pool: &store::Pool, owners: Owners, directory: Directory, smtp: Smtp) -> Self {
-        Self { pool: ficus_pg::apart(pool, CONNECTIONS), owners, directory, smtp }
+        let pool = ficus_pg::apart(pool, CONNECTIONS);
+        Self { pool, owners, directory, smtp, in_flight: InFlight::default() }
     }
 
     /// Runs until shutdown is requested and what is in flight has ended.
     pub async fn run(self, shutdown: Shutdown) {
         let places = Arc::new(Semaphore::new(IN_FLIGHT as usize));
-        let mut in_flight = JoinSet::new();
+        let mut sending = JoinSet::new();
         while !shutdown.is_requested() {
-            while in_flight.try_join_next().is_some() {}
-            let begun = self.begin(&places, &mut in_flight).await.unwrap_or_else(|error| {
+            while sending.try_join_next().is_some() {}
+            let begun = self.begin(&places, &mut sending).await.unwrap_or_else(|error| {
                 log(&error, "failed to claim mails");
                 0
             });
@@ -72,14 +74,14 @@ impl Mailer {
                 }
             }
         }
-        while in_flight.join_next().await.is_some() {}
+        while sending.join_next().await.is_some() {}
     }
 
     /// Claims as many mails as there are free places and sends each in a task of its own.
     async fn begin(
         &self,
         places: &Arc<Semaphore>,
-        in_flight: &mut JoinSet<()>,
+        sending: &mut JoinSet<()>,
     ) -> store::Result<usize> {
         let first = Arc::clone(places).acquire_owned().await.expect("it is never closed");
         let Some(guard) = self.owners.may_work("notifications", Side::Service) else {
@@ -94,10 +96,11 @@ impl Mailer {
         let mut place = Some(first);
         for claim in claims {
             let place = place.take().or_else(|| Arc::clone(places).try_acquire_owned().ok());
+            let entry = self.in_flight.enter(claim.mail_id);
             let (mailer, guard) = (self.clone(), Arc::clone(&guard));
-            in_flight.spawn(async move {
+            sending.spawn(async move {
                 mailer.deliver(&claim, &guard).await;
-                drop(place);
+                drop((entry, place));
             });
         }
         Ok(begun)
@@ -105,7 +108,7 @@ impl Mailer {
 
     async fn claim(&self, limit: i64) -> store::Result<Vec<Claim>> {
         let mut tx = ficus_pg::begin(&self.pool, "claim mails").await?;
-        let claims = deliveries::claim(&mut tx, limit).await?;
+        let claims = deliveries::claim(&mut tx, limit, &self.in_flight.ids()).await?;
         tx.commit().await?;
         Ok(claims)
     }

@@ -175,6 +175,26 @@ async fn a_claim_lasts_as_long_as_the_mail_server_takes() {
 }
 
 #[tokio::test]
+async fn a_process_that_stood_still_does_not_take_its_mail_from_itself() {
+    let mut server = Reluctant::start().await;
+    let worker = Worker::start(&server.address, OURS).await;
+    let mail = worker.queue(1).await;
+    server.taken.recv().await.unwrap();
+    // The claim has run out, as it has when the process goes on after it stood still.
+    sqlx::query("UPDATE deliveries SET next_attempt_at = now()")
+        .execute(&worker.pool)
+        .await
+        .unwrap();
+    let after_renewal = Duration::from_secs(2);
+    let again = tokio::time::timeout(after_renewal, server.taken.recv()).await;
+    assert!(again.is_err(), "it was handed over once");
+    server.may_answer.send(()).await.unwrap();
+    worker.wait_for(mail, "sent").await;
+    assert_eq!(worker.state(mail).await.1, 1);
+    worker.end().await;
+}
+
+#[tokio::test]
 async fn mails_are_sent_once_while_requests_have_every_connection() {
     let mut server = Reluctant::start().await;
     let worker = Worker::start(&server.address, OURS).await;

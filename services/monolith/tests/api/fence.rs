@@ -9,6 +9,7 @@ use axum::extract::{Query, State};
 use axum::middleware::from_fn;
 use axum::routing::post;
 use ficus_owners::Owners;
+use ficus_process::InFlight;
 use serde::Deserialize;
 use serde_json::json;
 use sqlx::PgPool;
@@ -126,6 +127,7 @@ impl Handler {
             smtp: Smtp::at(&trellis.mail.address.to_string(), 1).unwrap(),
             store: Store::new(pool()),
             outgoing,
+            in_flight: InFlight::default(),
         };
         let owners = Owners::fixed([]);
         let notify = Arc::new(Local { mode: ModeReader::default(), owners, courier, outgoing });

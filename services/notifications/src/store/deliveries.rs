@@ -42,9 +42,14 @@ pub async fn list(pool: &PgPool, user_id: i64, page: Page) -> sqlx::Result<Vec<D
         .collect())
 }
 
-/// Claims up to `limit` mails that are due. What was claimed and neither
-/// recorded nor renewed within 4 s, because the process died, is due again. To be committed before anything is sent.
-pub async fn claim(conn: &mut PgConnection, limit: i64) -> sqlx::Result<Vec<Claim>> {
+/// Claims up to `limit` mails that are due and not among those that the caller has `in_flight`. What was claimed
+/// and neither recorded nor renewed within 4 s, because the process died, is due again. To be committed before
+/// anything is sent.
+pub async fn claim(
+    conn: &mut PgConnection,
+    limit: i64,
+    in_flight: &[i64],
+) -> sqlx::Result<Vec<Claim>> {
     sqlx::query_as!(
         Claim,
         r#"
@@ -53,6 +58,7 @@ pub async fn claim(conn: &mut PgConnection, limit: i64) -> sqlx::Result<Vec<Clai
             FROM deliveries
             WHERE state IN ('queued', 'sending')
               AND next_attempt_at <= now()
+              AND mail_id <> ALL ($2)
             ORDER BY next_attempt_at
             LIMIT $1
             FOR UPDATE SKIP LOCKED
@@ -73,6 +79,7 @@ pub async fn claim(conn: &mut PgConnection, limit: i64) -> sqlx::Result<Vec<Clai
         JOIN templates ON templates.name = mails.template
         "#,
         limit,
+        in_flight,
     )
     .fetch_all(conn)
     .await

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ficus_owners::Guard;
-use ficus_process::{failpoint, trace};
+use ficus_process::{InFlight, failpoint, trace};
 use tracing::Instrument as _;
 
 use super::domain::{Claim, Letter, backoff};
@@ -29,6 +29,8 @@ pub struct Courier {
     pub smtp: Smtp,
     pub store: Store,
     pub outgoing: Outgoing,
+    /// What requests and the mailer send at the moment.
+    pub in_flight: InFlight,
 }
 
 impl Courier {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use ficus_owners::{Guard, Owners, Side};
+use ficus_process::Entry;
 
 use super::domain::{Claim, MailMode, News};
 use super::{Courier, ModeReader, NAME, Outgoing, store};
@@ -23,7 +24,7 @@ pub struct Mails(Option<Claimed>);
 
 struct Claimed {
     courier: Courier,
-    claims: Vec<Claim>,
+    claims: Vec<(Claim, Entry)>,
     /// Makes a planned switch wait until the mails are recorded.
     guard: Arc<Guard>,
 }
@@ -41,9 +42,12 @@ impl Mails {
         ficus_pg::progress::note_outside_call();
         let sending: Vec<_> = claims
             .into_iter()
-            .map(|claim| {
+            .map(|(claim, entry)| {
                 let (courier, guard) = (courier.clone(), Arc::clone(&guard));
-                tokio::spawn(async move { courier.deliver(&claim, &guard).await })
+                tokio::spawn(async move {
+                    courier.deliver(&claim, &guard).await;
+                    drop(entry);
+                })
             })
             .collect();
         for sent in sending {
@@ -84,6 +88,11 @@ impl Local {
         let claims = store::tell(write, &notice, guard.is_some()).await?;
         let Some(guard) = guard.filter(|_| !claims.is_empty()) else { return Ok(Mails::none()) };
         let (courier, guard) = (self.courier.clone(), Arc::new(guard));
+        let enter = |claim: Claim| {
+            let entry = courier.in_flight.enter(claim.mail_id);
+            (claim, entry)
+        };
+        let claims = claims.into_iter().map(enter).collect();
         Ok(Mails(Some(Claimed { courier, claims, guard })))
     }
 }

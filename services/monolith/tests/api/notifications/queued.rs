@@ -85,6 +85,31 @@ async fn a_mail_that_was_taken_while_the_database_is_away_is_recorded_and_not_se
 }
 
 #[tokio::test]
+async fn a_process_that_stood_still_does_not_take_its_mail_from_itself() {
+    let trellis = Trellis::start_queued().await;
+    let person = trellis.person().await;
+    trellis.mail.takes(Duration::from_secs(2)).await;
+    apply(&trellis.pool, &outbox(&trellis.pool).await).await;
+    // The claim has run out, as it has when the process goes on after it stood still.
+    let patience = Duration::from_secs(15);
+    trellis_testkit::wait_until("claimed", patience, async || {
+        let run_out = "UPDATE emails SET next_attempt_at = now() AT TIME ZONE 'UTC'
+                       WHERE state = 'sending'";
+        sqlx::query(run_out).execute(&trellis.pool).await.unwrap().rows_affected() == 1
+    })
+    .await;
+    trellis.mail.has_taken(1, &person.email).await;
+    // What was sent a second time would have been taken by then.
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert_eq!(trellis.mail.mails_to(&person.email).len(), 1);
+    let recorded: (String, i32) = sqlx::query_as("SELECT state, attempts FROM emails")
+        .fetch_one(&trellis.pool)
+        .await
+        .unwrap();
+    assert_eq!(recorded, ("sent".to_owned(), 1));
+}
+
+#[tokio::test]
 async fn a_sign_up_does_not_wait_for_a_mail_server_that_never_answers() {
     let trellis = Trellis::start_queued().await;
     trellis.mail.takes(Duration::from_hours(1)).await;

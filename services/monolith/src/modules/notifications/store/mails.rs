@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use chrono::NaiveDateTime;
+use ficus_process::InFlight;
 use sqlx::postgres::types::PgInterval;
 
 use super::Store;
@@ -43,9 +44,11 @@ impl Store {
         .await
     }
 
-    /// Claims up to `limit` mails that are due. What was claimed and neither recorded nor
+    /// Claims up to `limit` mails that are due and not `in_flight` here. What was claimed and neither recorded nor
     /// renewed within 4 s, because the process died, is due again.
-    pub async fn claim(&self, limit: i64) -> sqlx::Result<Vec<Claim>> {
+    pub async fn claim(&self, limit: i64, in_flight: &InFlight) -> sqlx::Result<Vec<Claim>> {
+        // A request enters its mails before it commits them: those looked up now are all that can be seen.
+        let mut conn = self.pool.acquire().await?;
         sqlx::query_as!(
             Claim,
             "
@@ -54,6 +57,7 @@ impl Store {
                 FROM emails
                 WHERE state IN ('queued', 'sending')
                   AND next_attempt_at <= now() AT TIME ZONE 'UTC'
+                  AND id <> ALL ($2)
                 ORDER BY next_attempt_at
                 LIMIT $1
                 FOR UPDATE SKIP LOCKED
@@ -69,9 +73,10 @@ impl Store {
             FROM claimed
             JOIN email_templates ON email_templates.name = claimed.template
             ",
-            limit
+            limit,
+            &in_flight.ids()
         )
-        .fetch_all(&self.pool)
+        .fetch_all(&mut *conn)
         .await
     }
 
