@@ -28,7 +28,7 @@ pub struct Route {
     pub capability: Arc<str>,
     pub method: Method,
     /// As it was written: `/v1/tasks/{task_id}`.
-    pub template: String,
+    pub template: Arc<str>,
     /// The RPC behind it, where the route came from a descriptor set.
     pub rpc: Option<Rpc>,
     fields: Vec<String>,
@@ -69,7 +69,7 @@ pub enum Payload {
 #[derive(Debug, Clone)]
 pub struct Match {
     pub route: Arc<Route>,
-    pub fields: Vec<(String, String)>,
+    pub fields: Arc<[(String, String)]>,
 }
 
 /// Why a table could not be made.
@@ -178,7 +178,7 @@ impl RouteTable {
         let route = Arc::new(Route {
             capability: capability.clone(),
             method: method.clone(),
-            template: template.clone(),
+            template: template.as_str().into(),
             rpc,
             fields,
         });

@@ -69,7 +69,7 @@ fn annotations_make_routes_with_their_rpcs() {
     .expect("a table");
     let rpc = |method, path| {
         let found = table.find(&method, path)?;
-        assert_eq!(found.fields, [("id".to_owned(), "7".to_owned())]);
+        assert_eq!(*found.fields, [("id".to_owned(), "7".to_owned())]);
         let rpc = found.route.rpc.as_ref()?;
         Some((rpc.method.name().to_owned(), rpc.payload.clone()))
     };
@@ -118,7 +118,7 @@ fn the_whole_contract_has_the_routes_of_packages_that_nobody_names() {
            rpc Put(Item) returns (Item) { option (google.api.http) = {put: "/items/{name}" body: "*"}; }"#,
     );
     let (whole, left_out) = RouteTable::default().completed(&pool, &[], "monolith");
-    let routes: Vec<_> = whole.routes().iter().map(|route| route.template.as_str()).collect();
+    let routes: Vec<_> = whole.routes().iter().map(|route| &*route.template).collect();
     assert_eq!(routes, ["/items/{id}", "/items/{name}"]);
     assert_eq!(whole.routes()[0].pattern(), whole.routes()[1].pattern());
     assert_eq!(whole.routes()[1].fields(), ["name"]);

@@ -107,7 +107,7 @@ pub fn router(
 /// Counts the request under the route that was found.
 fn routed<B>(request: Request<B>) -> Request<B> {
     if let Some(found) = request.extensions().get::<Match>() {
-        observe::route(request.extensions(), &found.route.template);
+        observe::route(request.extensions(), found.route.template.clone());
     }
     request
 }

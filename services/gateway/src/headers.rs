@@ -1,5 +1,7 @@
 //! What concerns one hop, or says who somebody is, goes no further.
 
+use std::borrow::Cow;
+
 use axum::{extract::Request, middleware::Next, response::Response};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
 
@@ -58,7 +60,10 @@ fn strip_identity(headers: &mut HeaderMap) {
     let claims: Vec<HeaderName> = headers
         .keys()
         .filter(|name| {
-            let name = name.as_str().replace('_', "-");
+            let name = match name.as_str() {
+                name if name.contains('_') => Cow::Owned(name.replace('_', "-")),
+                name => Cow::Borrowed(name),
+            };
             name == "forwarded"
                 || name == "x-real-ip"
                 || name.starts_with("x-forwarded-")
@@ -79,8 +84,7 @@ struct Forwarded {
 
 impl Forwarded {
     fn of(request: &Request) -> Self {
-        let peer = request.extensions().get::<Peer>();
-        let peer = peer.and_then(|peer| HeaderValue::try_from(peer.0.ip().to_string()).ok());
+        let peer = request.extensions().get::<Peer>().map(|peer| peer.0.clone());
         Self { peer, host: host(request.uri(), request.headers()) }
     }
 

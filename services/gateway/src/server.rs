@@ -40,9 +40,16 @@ const LAST_ANSWERS: Duration = Duration::from_secs(8);
 /// How long at the end a first head may take that has begun; no request of its connection is under way yet.
 const LAST_HEADS: Duration = Duration::from_secs(1);
 
-/// Who is at the other end of the connection; an extension of the request.
-#[derive(Debug, Clone, Copy)]
-pub struct Peer(pub SocketAddr);
+/// Who is at the other end of the connection, as `X-Forwarded-For` tells it; an extension of the request.
+#[derive(Debug, Clone)]
+pub struct Peer(pub HeaderValue);
+
+impl Peer {
+    fn at(address: SocketAddr) -> Self {
+        let text = address.ip().to_string();
+        Self(HeaderValue::try_from(text).expect("an address is visible ASCII"))
+    }
+}
 
 /// Serves until the end is requested, and then until every open request has its answer, or has waited for it
 /// for eight seconds.
@@ -54,7 +61,7 @@ pub async fn run(listener: TcpListener, router: Router, limits: Limits, shutdown
                 Ok((stream, peer)) => {
                     let (router, watcher) = (router.clone(), graceful.watcher());
                     let connection =
-                        connection(stream, Peer(peer), router, limits, watcher, shutdown.clone());
+                        connection(stream, Peer::at(peer), router, limits, watcher, shutdown.clone());
                     tokio::spawn(connection);
                 }
                 Err(error) => {
@@ -87,7 +94,7 @@ async fn connection(
     let unasked = unasked(shutdown, asked.clone());
     let service = service_fn(move |request| {
         asked.store(true, Ordering::Release);
-        answer(router.clone(), peer, ambiguity.clone(), request)
+        answer(router.clone(), peer.clone(), ambiguity.clone(), request)
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())

@@ -15,12 +15,12 @@ use tracing::{Span, field::Empty};
 
 /// The template that a request's path was found under, once it was found.
 #[derive(Debug, Clone, Default)]
-struct Route(Arc<OnceLock<String>>);
+struct Route(Arc<OnceLock<Arc<str>>>);
 
 /// Names the route of a request that a [`Served`](super::Served) stands around. The first name stays.
-pub fn route(extensions: &Extensions, template: &str) {
+pub fn route(extensions: &Extensions, template: impl Into<Arc<str>>) {
     if let Some(route) = extensions.get::<Route>() {
-        let _ = route.0.set(template.to_owned());
+        let _ = route.0.set(template.into());
     }
 }
 
@@ -161,7 +161,7 @@ impl Drop for Call {
             labels.push(KeyValue::new("http.response.status_code", status));
             if let Some(route) = self.route.0.get() {
                 self.span.record("http.route", &**route);
-                trace::rename(&self.span, format!("{} {route}", self.method));
+                trace::rename(&self.span, || format!("{} {route}", self.method));
                 labels.push(KeyValue::new("http.route", route.clone()));
             }
             &self.instruments.http

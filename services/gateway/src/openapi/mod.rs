@@ -49,7 +49,7 @@ fn paths(table: &RouteTable, schemas: &mut Schemas, known: bool) -> Map<String, 
         let first = *first.entry(route.pattern()).or_insert(route);
         let operation = Operation { route, names: first.fields(), known };
         let id = unique(operation.id(), &mut named);
-        let item = paths.entry(first.template.clone()).or_insert_with(|| json!({}));
+        let item = paths.entry(&*first.template).or_insert_with(|| json!({}));
         item[route.method.as_str().to_lowercase()] = operation.object(&id, schemas);
     }
     paths

@@ -88,7 +88,7 @@ fn every_route_has_its_operation_and_every_operation_its_rpc() {
     for route in table.routes() {
         let method = &route.rpc.as_ref().unwrap().method;
         let id = format!("{}_{}", method.parent_service().name(), method.name());
-        let operation = (route.method.to_string(), route.template.clone(), id);
+        let operation = (route.method.to_string(), route.template.to_string(), id);
         assert!(operations.contains(&operation), "{operation:?}");
     }
     let moved = |path: &str| {

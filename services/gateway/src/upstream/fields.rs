@@ -19,7 +19,7 @@ pub fn request(
     for (name, value) in form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
         json::set(&mut message, &name, &value)?;
     }
-    for (name, value) in &found.fields {
+    for (name, value) in &*found.fields {
         json::set(&mut message, name, value)?;
     }
     Ok(message)
