@@ -169,7 +169,8 @@ impl Mailer {
                 }
             }
             Err(error) => {
-                let (wait, text) = (mail::backoff(claim.attempts, error.ours), error.to_string());
+                let (wait, text) =
+                    (mail::backoff(claim.attempts, error.obstacle), error.to_string());
                 if let Some(wait) = wait {
                     deliveries::retry(&mut tx, claim, wait, &text).await?;
                 } else if let Some(version) = deliveries::failed(&mut tx, claim, &text).await? {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use ficus_owners::{Owners, Side, View};
 use ficus_process::Shutdown;
 use sqlx::{AssertSqlSafe, PgPool};
-use support::{MailServer, Reluctant, directory, service_database};
+use support::{MailServer, Reluctant, directory, refusing, service_database};
 use tokio::task::JoinHandle;
 use trellis_notifications::mailer::{IN_FLIGHT, Mailer};
 use trellis_notifications::peers::{Directory, Smtp};
@@ -118,30 +118,13 @@ async fn each_mail_is_sent_once_and_told() {
 }
 
 #[tokio::test]
-async fn a_mail_that_fails_waits_longer_each_time_and_is_given_up() {
-    let worker = Worker::start("127.0.0.1:9", OURS).await;
+async fn a_mail_that_is_refused_is_given_up_and_told() {
+    let worker = Worker::start(&refusing().await, OURS).await;
     let mail = worker.queue(1).await;
-    wait_until("the first attempt is to fail", PATIENCE, async || {
-        worker.state(mail).await.2.is_some_and(|error| error.contains("mail server"))
-    })
-    .await;
-    // The waits themselves are domain::mail's; here they are cut short.
-    for _ in 0..5 {
-        wait_until("the attempt is to end", PATIENCE, async || {
-            worker.state(mail).await.0 != "sending"
-        })
-        .await;
-        sqlx::query("UPDATE deliveries SET next_attempt_at = now() WHERE state = 'queued'")
-            .execute(&worker.pool)
-            .await
-            .unwrap();
-        wait_until("the next attempt is to begin", PATIENCE, async || {
-            worker.state(mail).await.0 != "queued"
-        })
-        .await;
-    }
     worker.wait_for(mail, "failed").await;
-    assert_eq!(worker.state(mail).await.1, 5);
+    let (_, attempts, error) = worker.state(mail).await;
+    assert_eq!(attempts, 1);
+    assert!(error.unwrap().contains("nobody here"));
     let bounced = "trellis.events.v1.MailBounced".to_owned();
     assert_eq!(worker.told().await, [(format!("mail-{mail}"), bounced)]);
     worker.end().await;
@@ -195,6 +178,26 @@ async fn a_process_that_stood_still_does_not_take_its_mail_from_itself() {
 }
 
 #[tokio::test]
+async fn what_a_mail_server_says_too_late_is_not_taken_for_another_answer() {
+    let mut server = Reluctant::start().await;
+    let worker = Worker::start(&server.address, OURS).await;
+    let mail = worker.queue(1).await;
+    server.taken.recv().await.unwrap();
+    wait_until("the mail server is to have been waited for", PATIENCE, async || {
+        worker.state(mail).await.2.is_some_and(|error| error.contains("in time"))
+    })
+    .await;
+    // Its answer to the first attempt, which nobody waits for any more; to the second one it has none yet.
+    server.may_answer.send(()).await.unwrap();
+    server.taken.recv().await.unwrap();
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_eq!(worker.state(mail).await.0, "sending");
+    server.may_answer.send(()).await.unwrap();
+    worker.wait_for(mail, "sent").await;
+    worker.end().await;
+}
+
+#[tokio::test]
 async fn mails_are_sent_once_while_requests_have_every_connection() {
     let mut server = Reluctant::start().await;
     let worker = Worker::start(&server.address, OURS).await;
@@ -221,12 +224,17 @@ async fn mails_are_sent_once_while_requests_have_every_connection() {
 }
 
 #[tokio::test]
-async fn a_mail_whose_reader_cannot_be_looked_up_for_long_is_not_given_up() {
+async fn a_mail_is_not_given_up_while_the_mail_server_or_the_directory_is_away() {
     let server = MailServer::start().await;
     // Nobody listens on the discard port.
-    let away = "http://127.0.0.1:9".to_owned();
-    let worker = Worker::start_with(&server.smtp(), OURS, away).await;
+    let worker = Worker::start_with(&server.smtp(), OURS, "http://127.0.0.1:9".to_owned()).await;
+    is_tried_again(worker, "the directory is away").await;
+    is_tried_again(Worker::start("127.0.0.1:9", OURS).await, "the mail server answered").await;
+}
+
+async fn is_tried_again(worker: Worker, error: &str) {
     let mail = worker.queue(1).await;
+    // The waits themselves are domain::mail's; here they are cut short.
     for attempts in 1..=6 {
         wait_until("the attempt is to end", PATIENCE, async || {
             let state = worker.state(mail).await;
@@ -238,7 +246,7 @@ async fn a_mail_whose_reader_cannot_be_looked_up_for_long_is_not_given_up() {
             .await
             .unwrap();
     }
-    assert!(worker.state(mail).await.2.unwrap().contains("the directory is away"));
+    assert!(worker.state(mail).await.2.unwrap().contains(error));
     worker.end().await;
 }
 

@@ -9,7 +9,7 @@ use trellis_contracts::auth::v1::LookUpRequest;
 use trellis_contracts::auth::v1::directory_client::DirectoryClient;
 
 use super::Failed;
-use crate::domain::mail::Person;
+use crate::domain::mail::{Obstacle, Person};
 
 const DEADLINE: Duration = Duration::from_secs(2);
 
@@ -35,14 +35,14 @@ impl Directory {
         request.set_timeout(DEADLINE);
         let answer = tokio::time::timeout(DEADLINE, self.0.clone().look_up(request))
             .await
-            .map_err(|_| Failed::ours("the directory is away: deadline"))?
+            .map_err(|_| Failed::away("the directory is away: deadline"))?
             .map_err(|status| {
                 let code = ficus_rpc::Error::from_status(&status).code;
-                Failed::ours(format!("the directory is away: {code}"))
+                Failed::away(format!("the directory is away: {code}"))
             })?;
         let persons = answer.into_inner().persons;
         let person = persons.into_iter().find(|person| person.user_id == user_id);
-        let person = person.ok_or_else(|| Failed::new("the person is gone"))?;
+        let person = person.ok_or_else(|| Failed::new(Obstacle::Refused, "the person is gone"))?;
         Ok(Person { name: person.name, email: person.email })
     }
 }

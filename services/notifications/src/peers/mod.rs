@@ -6,21 +6,22 @@ mod smtp;
 pub use directory::Directory;
 pub use smtp::Smtp;
 
+use crate::domain::mail::Obstacle;
+
 /// A call to a peer failed; the text is for the delivery log and never empty.
 #[derive(Debug, thiserror::Error)]
 #[error("{reason}")]
 pub struct Failed {
     reason: String,
-    /// Another part of this system is away, which says nothing of the mail.
-    pub ours: bool,
+    pub obstacle: Obstacle,
 }
 
 impl Failed {
-    fn new(reason: impl Into<String>) -> Self {
-        Self { reason: reason.into(), ours: false }
+    fn new(obstacle: Obstacle, reason: impl Into<String>) -> Self {
+        Self { reason: reason.into(), obstacle }
     }
 
-    fn ours(reason: impl Into<String>) -> Self {
-        Self { reason: reason.into(), ours: true }
+    fn away(reason: impl Into<String>) -> Self {
+        Self::new(Obstacle::Away, reason)
     }
 }

@@ -1,17 +1,19 @@
 //! The mail server.
 
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context;
 use ficus_process::trace;
 use lettre::message::header::{ContentType, HeaderName, HeaderValue};
 use lettre::message::{Mailbox, Message};
-use lettre::transport::smtp::PoolConfig;
-use lettre::{AsyncSmtpTransport, AsyncTransport, Tokio1Executor};
+use lettre::transport::smtp;
+use lettre::transport::smtp::client::AsyncSmtpConnection;
+use lettre::transport::smtp::extension::ClientId;
 use tracing::Instrument as _;
 
 use super::Failed;
-use crate::domain::mail::Letter;
+use crate::domain::mail::{Letter, Obstacle};
 
 /// From asking for a connection to the server's last word.
 const DEADLINE: Duration = Duration::from_secs(5);
@@ -22,20 +24,27 @@ const TRACEPARENT: HeaderName = HeaderName::new_from_ascii_str(trace::TRACEPAREN
 const SENDER: &str = "Trellis <trellis@trellis.local>";
 
 /// Hands mails over by SMTP, over connections that are kept.
+///
+/// Not over the library's pool: that takes back a connection whose conversation was dropped half way, and what the
+/// server says late is then taken for its answer to the next command, so that a mail counts as taken that is not.
 #[derive(Clone)]
-pub struct Smtp(AsyncSmtpTransport<Tokio1Executor>);
+pub struct Smtp {
+    server: (Arc<str>, u16),
+    /// At rest between two mails, `connections` at most.
+    idle: Arc<Mutex<Vec<AsyncSmtpConnection>>>,
+    connections: usize,
+}
 
 impl Smtp {
-    /// The server at `host:port`, without TLS: it is one's own relay. At most `connections` at once.
+    /// The server at `host:port`, without TLS: it is one's own relay. At most `connections` are kept.
     pub fn at(address: &str, connections: u32) -> anyhow::Result<Self> {
         let (host, port) = address.rsplit_once(':').context("SMTP_ADDRESS must be host:port")?;
         let port = port.parse().context("SMTP_ADDRESS must end in a port")?;
-        let transport = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(host)
-            .port(port)
-            .timeout(Some(DEADLINE))
-            .pool_config(PoolConfig::new().max_size(connections))
-            .build();
-        Ok(Self(transport))
+        Ok(Self {
+            server: (host.into(), port),
+            idle: Arc::default(),
+            connections: connections as usize,
+        })
     }
 
     /// Returns when the server has taken the mail.
@@ -46,15 +55,52 @@ impl Smtp {
 
     async fn hand_over(&self, letter: Letter) -> Result<(), Failed> {
         let message = compose(letter)?;
-        let sent = tokio::time::timeout(DEADLINE, self.0.send(message)).await;
-        sent.map_err(|_| Failed::new("the mail server did not answer in time"))?
-            .map_err(|error| Failed::new(format!("the mail server answered: {error}")))?;
+        let sent = tokio::time::timeout(DEADLINE, self.converse(&message)).await;
+        sent.map_err(|_| Failed::away("the mail server did not answer in time"))?.map_err(|error| {
+            Failed::new(obstacle(&error), format!("the mail server answered: {error}"))
+        })
+    }
+
+    /// Whoever drops it half way drops the connection too.
+    async fn converse(&self, message: &Message) -> Result<(), smtp::Error> {
+        let mut connection = self.connection().await?;
+        connection.send(message.envelope(), &message.formatted()).await?;
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        if idle.len() < self.connections {
+            idle.push(connection);
+        }
         Ok(())
+    }
+
+    /// One that was kept and still answers, else a new one.
+    async fn connection(&self) -> Result<AsyncSmtpConnection, smtp::Error> {
+        let kept = || self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        while let Some(mut connection) = kept() {
+            if connection.test_connected().await {
+                return Ok(connection);
+            }
+        }
+        let (host, port) = &self.server;
+        let server = (&**host, *port);
+        AsyncSmtpConnection::connect_tokio1(server, None, &ClientId::default(), None, None).await
+    }
+}
+
+/// What an error says of the mail. Everything that is no answer of the server's says nothing.
+fn obstacle(error: &smtp::Error) -> Obstacle {
+    if error.is_permanent() || error.is_client() {
+        Obstacle::Refused
+    } else if error.is_transient() {
+        Obstacle::PutOff
+    } else {
+        Obstacle::Away
     }
 }
 
 fn compose(letter: Letter) -> Result<Message, Failed> {
-    let failed = |error: String| Failed::new(format!("failed to compose the mail: {error}"));
+    let failed = |error: String| {
+        Failed::new(Obstacle::Refused, format!("failed to compose the mail: {error}"))
+    };
     let address = letter.to.email.parse().map_err(|error| failed(format!("{error}")))?;
     let message = Message::builder()
         .from(SENDER.parse::<Mailbox>().map_err(|error| failed(error.to_string()))?)

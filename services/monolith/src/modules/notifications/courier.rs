@@ -8,7 +8,8 @@ use ficus_owners::Guard;
 use ficus_process::{InFlight, failpoint, trace};
 use tracing::Instrument as _;
 
-use super::domain::{Claim, Letter, backoff};
+use super::domain::{Claim, Letter, Obstacle, backoff};
+use super::smtp::Unsent;
 use super::{Outgoing, Smtp, Store, store};
 use crate::modules::auth::Directory;
 
@@ -92,9 +93,9 @@ impl Courier {
         }
     }
 
-    /// Queues the mail anew, or gives it up after the last attempt.
+    /// Queues the mail anew, or gives it up if it was refused.
     async fn give_back(&self, claim: &Claim, unsent: &Unsent) -> store::Result<()> {
-        match backoff(claim.attempts, unsent.ours) {
+        match backoff(claim.attempts, unsent.obstacle) {
             Some(wait) => self.store.retry(claim, wait, &unsent.reason).await,
             None => self.store.failed(claim, &unsent.reason, &self.outgoing).await,
         }
@@ -103,19 +104,12 @@ impl Courier {
     async fn send(&self, claim: &Claim) -> Result<(), Unsent> {
         let persons = self.directory.look_up(&[claim.user_id]).await.map_err(|error| Unsent {
             reason: format!("the directory is away: {}", error.code),
-            ours: true,
+            obstacle: Obstacle::Away,
         })?;
-        let theirs = |reason| Unsent { reason, ours: false };
-        let person = persons.into_iter().next_back();
-        let person = person.ok_or_else(|| theirs("the person is gone".to_owned()))?;
-        self.smtp.send(Letter::write(claim, person)).await.map_err(theirs)
+        let person = persons.into_iter().next_back().ok_or_else(|| Unsent {
+            reason: "the person is gone".to_owned(),
+            obstacle: Obstacle::Refused,
+        })?;
+        self.smtp.send(Letter::write(claim, person)).await
     }
-}
-
-/// Why a mail was not sent.
-struct Unsent {
-    /// For the delivery log.
-    reason: String,
-    /// Another part of this system is away, which says nothing of the mail.
-    ours: bool,
 }

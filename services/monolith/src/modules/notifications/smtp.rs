@@ -1,16 +1,18 @@
 //! The mail server.
 
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context;
 use ficus_process::trace;
 use lettre::message::header::{ContentType, HeaderName, HeaderValue};
 use lettre::message::{Mailbox, Message};
-use lettre::transport::smtp::PoolConfig;
-use lettre::{AsyncSmtpTransport, AsyncTransport, Tokio1Executor};
+use lettre::transport::smtp;
+use lettre::transport::smtp::client::AsyncSmtpConnection;
+use lettre::transport::smtp::extension::ClientId;
 use tracing::Instrument as _;
 
-use super::domain::Letter;
+use super::domain::{Letter, Obstacle};
 
 /// From asking for a connection to the server's last word: less than a request may take.
 const DEADLINE: Duration = Duration::from_secs(5);
@@ -21,37 +23,91 @@ const TRACEPARENT: HeaderName = HeaderName::new_from_ascii_str(trace::TRACEPAREN
 const SENDER: &str = "Trellis <trellis@trellis.local>";
 
 /// Hands mails over by SMTP, over connections that are kept.
+///
+/// Not over the library's pool: that takes back a connection whose conversation was dropped half way, and what the
+/// server says late is then taken for its answer to the next command, so that a mail counts as taken that is not.
 #[derive(Clone)]
-pub struct Smtp(AsyncSmtpTransport<Tokio1Executor>);
+pub struct Smtp {
+    server: (Arc<str>, u16),
+    /// At rest between two mails, `connections` at most.
+    idle: Arc<Mutex<Vec<AsyncSmtpConnection>>>,
+    connections: usize,
+}
 
 impl Smtp {
-    /// The server at `host:port`, without TLS: it is one's own relay. At most `connections` at once.
+    /// The server at `host:port`, without TLS: it is one's own relay. At most `connections` are kept.
     pub fn at(address: &str, connections: u32) -> anyhow::Result<Self> {
         let (host, port) = address.rsplit_once(':').context("SMTP_ADDRESS must be host:port")?;
         let port = port.parse().context("SMTP_ADDRESS must end in a port")?;
-        let transport = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(host)
-            .port(port)
-            .timeout(Some(DEADLINE))
-            .pool_config(PoolConfig::new().max_size(connections))
-            .build();
-        Ok(Self(transport))
+        Ok(Self {
+            server: (host.into(), port),
+            idle: Arc::default(),
+            connections: connections as usize,
+        })
     }
 
     /// Returns when the server has taken the mail.
     ///
     /// # Errors
     /// What went wrong, in words for the delivery log.
-    pub async fn send(&self, letter: Letter) -> Result<(), String> {
+    pub async fn send(&self, letter: Letter) -> Result<(), Unsent> {
         let span = tracing::info_span!("smtp", otel.name = "send mail", otel.kind = "client");
         self.hand_over(letter).instrument(span).await
     }
 
-    async fn hand_over(&self, letter: Letter) -> Result<(), String> {
-        let message = compose(letter)?;
-        let sent = tokio::time::timeout(DEADLINE, self.0.send(message)).await;
-        sent.map_err(|_| "the mail server did not answer in time".to_owned())?
-            .map_err(|error| format!("the mail server answered: {error}"))?;
+    async fn hand_over(&self, letter: Letter) -> Result<(), Unsent> {
+        let message =
+            compose(letter).map_err(|reason| Unsent { reason, obstacle: Obstacle::Refused })?;
+        let sent = tokio::time::timeout(DEADLINE, self.converse(&message)).await;
+        let silent = "the mail server did not answer in time";
+        sent.map_err(|_| Unsent { reason: silent.to_owned(), obstacle: Obstacle::Away })?.map_err(
+            |error| {
+                let reason = format!("the mail server answered: {error}");
+                Unsent { reason, obstacle: obstacle(&error) }
+            },
+        )
+    }
+
+    /// Whoever drops it half way drops the connection too.
+    async fn converse(&self, message: &Message) -> Result<(), smtp::Error> {
+        let mut connection = self.connection().await?;
+        connection.send(message.envelope(), &message.formatted()).await?;
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        if idle.len() < self.connections {
+            idle.push(connection);
+        }
         Ok(())
+    }
+
+    /// One that was kept and still answers, else a new one.
+    async fn connection(&self) -> Result<AsyncSmtpConnection, smtp::Error> {
+        let kept = || self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        while let Some(mut connection) = kept() {
+            if connection.test_connected().await {
+                return Ok(connection);
+            }
+        }
+        let (host, port) = &self.server;
+        let server = (&**host, *port);
+        AsyncSmtpConnection::connect_tokio1(server, None, &ClientId::default(), None, None).await
+    }
+}
+
+/// Why a mail was not sent.
+pub struct Unsent {
+    /// For the delivery log.
+    pub reason: String,
+    pub obstacle: Obstacle,
+}
+
+/// What an error says of the mail. Everything that is no answer of the server's says nothing.
+fn obstacle(error: &smtp::Error) -> Obstacle {
+    if error.is_permanent() || error.is_client() {
+        Obstacle::Refused
+    } else if error.is_transient() {
+        Obstacle::PutOff
+    } else {
+        Obstacle::Away
     }
 }
 

@@ -6,7 +6,7 @@ mod news;
 mod preferences;
 
 pub use kind::Kind;
-pub use letter::{Claim, Letter, backoff};
+pub use letter::{Claim, Letter, Obstacle, backoff};
 pub use news::{News, Notice};
 pub use preferences::{Preferences, Setting};
 
