@@ -24,6 +24,8 @@ const ROWS: i64 = 20_000;
 const RATE: f64 = 1_000.0;
 const TURN: Duration = Duration::from_secs(5);
 const OPTIONS: Options = Options { rate: RATE, in_flight: 500, seed: 1 };
+/// How many failures are named.
+const NAMED: usize = 3;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 pub async fn measure(ground: &Ground) -> Result<Vec<Figure>> {
@@ -67,7 +69,7 @@ async fn turn(address: &str, pid: i32, request: &Request) -> Result<f64> {
         "{} of {} requests to {address} failed: {:?}",
         total.failed,
         total.sent,
-        report.failures()
+        report.failures().iter().take(NAMED).collect::<Vec<_>>()
     );
     #[expect(clippy::cast_precision_loss, reason = "some thousand requests")]
     let requests = total.sent as f64;

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use tokio::process::Child;
 
 use crate::servers::{Launch, ports};
@@ -14,7 +16,7 @@ use crate::stack::Root;
 pub const ADDRESS: &str = "http://127.0.0.1:8211";
 const PORT: u16 = 8211;
 
-/// Ends when it is dropped.
+/// Ends when it is dropped, its workers too.
 pub struct Nginx {
     master: Child,
     /// As `nginx/1.22.1`.
@@ -46,9 +48,9 @@ impl Nginx {
             owner: None,
         };
         let mut command = launch.command(&root.logs().join("nginx.log"))?;
-        let master = command.kill_on_drop(true).spawn().context("failed to start nginx")?;
+        let started = Self { master: command.spawn().context("failed to start nginx")?, version };
         ports::opened(PORT, Duration::from_secs(5)).await?;
-        Ok(Self { master, version })
+        Ok(started)
     }
 
     /// Of its master, whose children do the work.
@@ -59,10 +61,20 @@ impl Nginx {
 
     /// Lets what is under way end.
     pub async fn stop(mut self) -> Result<()> {
-        let pid = nix::unistd::Pid::from_raw(self.pid()?);
-        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGQUIT)?;
+        self.signal(Signal::SIGQUIT)?;
         self.master.wait().await?;
         Ok(())
+    }
+
+    fn signal(&self, signal: Signal) -> Result<()> {
+        Ok(kill(Pid::from_raw(self.pid()?), signal)?)
+    }
+}
+
+impl Drop for Nginx {
+    fn drop(&mut self) {
+        // A master that is killed leaves its workers, and they the port. One that was waited for has no pid any more.
+        let _ = self.signal(Signal::SIGTERM);
     }
 }
 

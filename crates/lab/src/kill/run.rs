@@ -172,17 +172,19 @@ impl Run {
         }
         // Not the generator of the requests, which would repeat its numbers.
         let mut random = StdRng::seed_from_u64(seed.wrapping_add(1 << 32));
-        let executioner = Executioner { root: &self.root, servers, load, backlog, away: *away };
+        let interrupted = CancellationToken::new();
+        tokio::spawn(interruption(interrupted.clone()));
+        let (root, away) = (&self.root, *away);
+        let executioner = Executioner { root, servers, load, backlog, away, interrupted };
         let begun = Instant::now();
         let mut struck = Vec::new();
         while kills.map_or(begun.elapsed() < *length, |kills| struck.len() < kills) {
             let blow = Blow::draw(&mut random, &victims);
-            tokio::time::sleep(blow.after).await;
-            let outcome = tokio::select! {
-                outcome = executioner.strike(&blow) => outcome,
-                _ = tokio::signal::ctrl_c() => Err(anyhow::anyhow!("it was interrupted")),
-            };
-            match outcome {
+            executioner.leave(blow.after).await;
+            if executioner.interrupted.is_cancelled() {
+                return (struck, Err(anyhow::anyhow!("it was interrupted")));
+            }
+            match executioner.strike(&blow).await {
                 Ok(one) => {
                     let took = load.elapsed().saturating_sub(one.back).as_secs_f64();
                     let number = struck.len() + 1;
@@ -208,6 +210,13 @@ impl Run {
             }
         }
         Ok(())
+    }
+}
+
+/// Ctrl-C ends the blows. The victim of the one that is under way is helped up first, or what waits for it would be lost.
+async fn interruption(interrupted: CancellationToken) {
+    if tokio::signal::ctrl_c().await.is_ok() {
+        interrupted.cancel();
     }
 }
 

@@ -6,6 +6,7 @@ use anyhow::{Context as _, Result, ensure};
 use ficus_load::{Load, Report};
 use ficus_process::Clock;
 use nix::sys::signal::Signal;
+use tokio_util::sync::CancellationToken;
 
 use super::backlog::Backlog;
 use super::blow::{Blow, How};
@@ -25,6 +26,8 @@ pub struct Executioner<'a> {
     pub backlog: &'a Backlog,
     /// Between death and the next start.
     pub away: Duration,
+    /// Ends what a victim is left dead or frozen for: a run that is interrupted leaves nobody so.
+    pub interrupted: CancellationToken,
 }
 
 impl Executioner<'_> {
@@ -41,12 +44,12 @@ impl Executioner<'_> {
                     if blow.victim.is_postgres() { Signal::SIGQUIT } else { Signal::SIGKILL };
                 process::send(entry, signal);
                 ensure!(process::gone(entry, PATIENCE).await, "{name} does not die");
-                tokio::time::sleep(self.away).await;
+                self.leave(self.away).await;
                 up::again(self.root, name, self.servers, &[]).await?;
             }
             How::Freeze(length) => {
                 process::send(entry, Signal::SIGSTOP);
-                tokio::time::sleep(length).await;
+                self.leave(length).await;
                 process::send(entry, Signal::SIGCONT);
             }
         }
@@ -55,6 +58,14 @@ impl Executioner<'_> {
         let (until, answers) = (Clock::system().now(), self.load.elapsed());
         self.normal(back, answers).await.with_context(|| format!("after this: {}", blow.text()))?;
         Ok(Struck { blow: *blow, at, back, answers, crash: Crash { from, until } })
+    }
+
+    /// Waits, unless the run is interrupted.
+    pub async fn leave(&self, length: Duration) {
+        tokio::select! {
+            () = tokio::time::sleep(length) => {}
+            () = self.interrupted.cancelled() => {}
+        }
     }
 
     /// `back` is when the victim was started, `answers` when it was seen to answer.
