@@ -40,6 +40,14 @@ async fn a_shut_side_refuses_every_write_and_counts_it() {
     }
     assert_eq!(library.mover.refused(Side::Monolith).await.unwrap(), before + 4);
 
+    // A subscription's rows come without a statement.
+    let statements = |verb| format!("ALTER TABLE authors {verb} TRIGGER ficus_fence_statement");
+    run(&mut owner, &statements("DISABLE")).await.unwrap();
+    for write in ["INSERT INTO authors VALUES ('b', 'B')", "DELETE FROM authors"] {
+        assert_eq!(refusal(run(&mut owner, write).await), refused, "{write}");
+    }
+    run(&mut owner, &statements("ENABLE ALWAYS")).await.unwrap();
+
     library.mover.unfence(Side::Monolith, library.attempt).await.unwrap();
     run(&mut owner, "RESET session_replication_role; UPDATE authors SET name = 'again'")
         .await
