@@ -119,7 +119,8 @@ async fn each_mail_is_sent_once_and_told() {
 
 #[tokio::test]
 async fn a_mail_that_is_refused_is_given_up_and_told() {
-    let worker = Worker::start(&refusing().await, OURS).await;
+    let server = refusing("220 ready\r\n", "550 nobody here\r\n").await;
+    let worker = Worker::start(&server, OURS).await;
     let mail = worker.queue(1).await;
     worker.wait_for(mail, "failed").await;
     let (_, attempts, error) = worker.state(mail).await;
@@ -224,12 +225,19 @@ async fn mails_are_sent_once_while_requests_have_every_connection() {
 }
 
 #[tokio::test]
-async fn a_mail_is_not_given_up_while_the_mail_server_or_the_directory_is_away() {
+async fn a_mail_is_not_given_up_while_anybody_is_away_or_puts_it_off() {
     let server = MailServer::start().await;
     // Nobody listens on the discard port.
     let worker = Worker::start_with(&server.smtp(), OURS, "http://127.0.0.1:9".to_owned()).await;
     is_tried_again(worker, "the directory is away").await;
     is_tried_again(Worker::start("127.0.0.1:9", OURS).await, "the mail server answered").await;
+    for (greeting, recipient, error) in [
+        ("554 not today\r\n", "550 nobody here\r\n", "not today"),
+        ("220 ready\r\n", "451 come back later\r\n", "come back later"),
+    ] {
+        let worker = Worker::start(&refusing(greeting, recipient).await, OURS).await;
+        is_tried_again(worker, error).await;
+    }
 }
 
 async fn is_tried_again(worker: Worker, error: &str) {

@@ -56,15 +56,18 @@ impl Smtp {
     async fn hand_over(&self, letter: Letter) -> Result<(), Failed> {
         let message = compose(letter)?;
         let sent = tokio::time::timeout(DEADLINE, self.converse(&message)).await;
-        sent.map_err(|_| Failed::away("the mail server did not answer in time"))?.map_err(|error| {
-            Failed::new(obstacle(&error), format!("the mail server answered: {error}"))
-        })
+        sent.map_err(|_| Failed::away("the mail server did not answer in time"))?.map_err(
+            |(obstacle, error)| Failed::new(obstacle, format!("the mail server answered: {error}")),
+        )
     }
 
     /// Whoever drops it half way drops the connection too.
-    async fn converse(&self, message: &Message) -> Result<(), smtp::Error> {
-        let mut connection = self.connection().await?;
-        connection.send(message.envelope(), &message.formatted()).await?;
+    async fn converse(&self, message: &Message) -> Result<(), (Obstacle, smtp::Error)> {
+        // A server that turns everybody away says nothing of the mail.
+        let connection = self.connection().await;
+        let mut connection = connection.map_err(|error| (Obstacle::Away, error))?;
+        let sent = connection.send(message.envelope(), &message.formatted()).await;
+        sent.map_err(|error| (obstacle(&error), error))?;
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         if idle.len() < self.connections {
             idle.push(connection);

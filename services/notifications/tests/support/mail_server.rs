@@ -82,22 +82,21 @@ impl Reluctant {
     }
 }
 
-/// One that knows nobody; its address.
-pub async fn refusing() -> String {
+/// One that answers so to whoever comes, and to whom a mail is for; its address.
+pub async fn refusing(greeting: &'static str, recipient: &'static str) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
     tokio::spawn(async move {
         loop {
             let (stream, _) = listener.accept().await.unwrap();
             let mut stream = BufReader::new(stream);
-            let (mut line, mut answer) = (String::new(), "220 ready\r\n");
+            let (mut line, mut answer) = (String::new(), greeting);
             while stream.write_all(answer.as_bytes()).await.is_ok() {
                 line.clear();
                 if stream.read_line(&mut line).await.unwrap_or(0) == 0 {
                     break;
                 }
-                answer =
-                    if line.starts_with("RCPT") { "550 nobody here\r\n" } else { "250 ok\r\n" };
+                answer = if line.starts_with("RCPT") { recipient } else { "250 ok\r\n" };
             }
         }
     });

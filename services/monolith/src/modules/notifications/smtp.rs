@@ -61,17 +61,20 @@ impl Smtp {
         let sent = tokio::time::timeout(DEADLINE, self.converse(&message)).await;
         let silent = "the mail server did not answer in time";
         sent.map_err(|_| Unsent { reason: silent.to_owned(), obstacle: Obstacle::Away })?.map_err(
-            |error| {
+            |(obstacle, error)| {
                 let reason = format!("the mail server answered: {error}");
-                Unsent { reason, obstacle: obstacle(&error) }
+                Unsent { reason, obstacle }
             },
         )
     }
 
     /// Whoever drops it half way drops the connection too.
-    async fn converse(&self, message: &Message) -> Result<(), smtp::Error> {
-        let mut connection = self.connection().await?;
-        connection.send(message.envelope(), &message.formatted()).await?;
+    async fn converse(&self, message: &Message) -> Result<(), (Obstacle, smtp::Error)> {
+        // A server that turns everybody away says nothing of the mail.
+        let connection = self.connection().await;
+        let mut connection = connection.map_err(|error| (Obstacle::Away, error))?;
+        let sent = connection.send(message.envelope(), &message.formatted()).await;
+        sent.map_err(|error| (obstacle(&error), error))?;
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         if idle.len() < self.connections {
             idle.push(connection);
