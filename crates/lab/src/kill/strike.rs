@@ -14,7 +14,8 @@ use super::report::Struck;
 use crate::judge::mails::Crash;
 use crate::stack::{Root, Stack, health, process, up};
 
-/// How long a victim may take until all is normal again before the run gives up on it.
+/// How long a victim may take until all is normal again before the run gives up on it; as long again as it was away, for
+/// what has piled up meanwhile is worked off beside what goes on coming.
 const PATIENCE: Duration = Duration::from_mins(1);
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -70,7 +71,7 @@ impl Executioner<'_> {
 
     /// `back` is when the victim was started, `answers` when it was seen to answer.
     async fn normal(&self, back: Duration, answers: Duration) -> Result<()> {
-        let begun = Instant::now();
+        let (begun, patience) = (Instant::now(), PATIENCE + self.away);
         loop {
             let requests = self.load.with_report(|report| normal_again(report, back));
             // Of the present second not everything has been answered.
@@ -80,9 +81,9 @@ impl Executioner<'_> {
                 return Ok(());
             }
             ensure!(
-                begun.elapsed() < PATIENCE,
+                begun.elapsed() < patience,
                 "not normal again within {} s: requests {}, asynchronous work {}",
-                PATIENCE.as_secs(),
+                patience.as_secs(),
                 if seen { "are answered" } else { "are not answered" },
                 self.backlog.text()
             );
