@@ -1,7 +1,7 @@
 //! The mail server.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use ficus_process::trace;
@@ -17,6 +17,9 @@ use super::domain::{Letter, Obstacle};
 /// From asking for a connection to the server's last word: less than a request may take.
 const DEADLINE: Duration = Duration::from_secs(5);
 
+/// One that has been at rest for longer may have been forgotten on the way, without a word to either end.
+const AT_REST: Duration = Duration::from_mins(1);
+
 /// The trace goes on in the mail.
 const TRACEPARENT: HeaderName = HeaderName::new_from_ascii_str(trace::TRACEPARENT);
 
@@ -29,8 +32,8 @@ const SENDER: &str = "Trellis <trellis@trellis.local>";
 #[derive(Clone)]
 pub struct Smtp {
     server: (Arc<str>, u16),
-    /// At rest between two mails, `connections` at most.
-    idle: Arc<Mutex<Vec<AsyncSmtpConnection>>>,
+    /// At rest between two mails, and since when; `connections` at most.
+    idle: Arc<Mutex<Vec<(Instant, AsyncSmtpConnection)>>>,
     connections: usize,
 }
 
@@ -77,7 +80,7 @@ impl Smtp {
         sent.map_err(|error| (obstacle(&error), error))?;
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         if idle.len() < self.connections {
-            idle.push(connection);
+            idle.push((Instant::now(), connection));
         }
         Ok(())
     }
@@ -85,8 +88,8 @@ impl Smtp {
     /// One that was kept and still answers, else a new one.
     async fn connection(&self) -> Result<AsyncSmtpConnection, smtp::Error> {
         let kept = || self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        while let Some(mut connection) = kept() {
-            if connection.test_connected().await {
+        while let Some((since, mut connection)) = kept() {
+            if since.elapsed() < AT_REST && connection.test_connected().await {
                 return Ok(connection);
             }
         }
