@@ -9,7 +9,10 @@ use std::{sync::mpsc, thread, time::Duration};
 use anyhow::Context;
 use opentelemetry::{global, trace::TracerProvider};
 use opentelemetry_otlp::SpanExporter;
-use opentelemetry_sdk::{Resource, metrics::SdkMeterProvider, trace::SdkTracerProvider};
+use opentelemetry_sdk::{
+    Resource, metrics::SdkMeterProvider, propagation::TraceContextPropagator,
+    trace::SdkTracerProvider,
+};
 use tokio::runtime::Runtime;
 use tracing::{Level, Metadata, Subscriber, subscriber::Interest};
 use tracing_subscriber::{
@@ -90,6 +93,7 @@ fn spans<S>(tracer: &SdkTracerProvider) -> impl Layer<S> + use<S>
 where
     S: Subscriber + for<'span> LookupSpan<'span>,
 {
+    global::set_text_map_propagator(TraceContextPropagator::new());
     tracing_opentelemetry::layer()
         .with_tracer(tracer.tracer("ficus"))
         .with_location(false)

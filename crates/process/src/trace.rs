@@ -1,10 +1,9 @@
 //! The W3C trace context of what is being worked on, carried from a request to its rows and messages as the
 //! text of a `traceparent`.
 
-use opentelemetry::{
-    Context, SpanId, TraceFlags, TraceId,
-    trace::{SpanContext, TraceContextExt as _, TraceState},
-};
+use std::collections::HashMap;
+
+use opentelemetry::{Context, global, trace::TraceContextExt as _};
 use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
@@ -44,49 +43,37 @@ pub fn current_traceparent() -> Option<String> {
 
 /// The `traceparent` that names this span.
 pub fn traceparent(span: &Span) -> Option<String> {
-    let context = span.context();
-    let span = context.span();
-    let named = span.span_context();
-    named.is_valid().then(|| {
-        let flags = named.trace_flags() & TraceFlags::SAMPLED;
-        format!("00-{}-{}-{flags:02x}", named.trace_id(), named.span_id())
-    })
+    let mut carrier = HashMap::new();
+    global::get_text_map_propagator(|propagator| {
+        propagator.inject_context(&span.context(), &mut carrier);
+    });
+    carrier.remove(TRACEPARENT)
 }
 
 fn context(traceparent: &str) -> Option<Context> {
-    let [trace, span, flags] = parts(traceparent)?;
-    let named = SpanContext::new(
-        TraceId::from_hex(trace).ok()?,
-        SpanId::from_hex(span).ok()?,
-        TraceFlags::new(u8::from_str_radix(flags, 16).ok()?) & TraceFlags::SAMPLED,
-        true,
-        TraceState::NONE,
-    );
-    named.is_valid().then(|| Context::new().with_remote_span_context(named))
+    if !is_traceparent(traceparent) {
+        return None;
+    }
+    let carrier = HashMap::from([(TRACEPARENT.to_owned(), traceparent.to_owned())]);
+    let context =
+        global::get_text_map_propagator(|all| all.extract_with_context(&Context::new(), &carrier));
+    context.span().span_context().is_valid().then_some(context)
 }
 
 /// Whether the text is a `traceparent` of version 00 (<https://www.w3.org/TR/trace-context/>).
 pub fn is_traceparent(text: &str) -> bool {
-    parts(text).is_some()
-}
-
-/// Trace, span and flags, in hexadecimal.
-fn parts(traceparent: &str) -> Option<[&str; 3]> {
-    let mut parts = traceparent.split('-');
-    let (version, trace, span, flags) =
-        (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+    let parts: Vec<&str> = text.split('-').collect();
+    let [version, trace, span, flags] = parts.as_slice() else { return false };
     let hex = |part: &str, length: usize| {
         part.len() == length && part.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
     };
     let some = |part: &str| part.bytes().any(|b| b != b'0');
-    let sound = parts.next().is_none()
-        && version == "00"
+    *version == "00"
         && hex(trace, 32)
         && some(trace)
         && hex(span, 16)
         && some(span)
-        && hex(flags, 2);
-    sound.then_some([trace, span, flags])
+        && hex(flags, 2)
 }
 
 #[cfg(test)]
