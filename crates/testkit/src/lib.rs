@@ -1,6 +1,6 @@
 //! What tests stand on: databases made from templates, programs as child processes, waiting for
-//! conditions; a move without a controller, a random schedule to try it with, and a look at what it locks. It starts what it is handed and
-//! names no service.
+//! conditions; a move without a controller, a random schedule to try it with, and a look at what it locks; mail servers
+//! that do as the test says. It starts what it is handed and names no service.
 //!
 //! Servers come from the environment, which `make test` sets: `FICUS_TEST_POSTGRES`,
 //! `FICUS_TEST_POSTGRES_2`, `FICUS_TEST_POSTGRES_3` and `FICUS_TEST_KAFKA`. A test without them fails.
@@ -8,6 +8,7 @@
 mod database;
 mod killable;
 mod locks;
+mod mail;
 pub mod moving;
 mod noticed;
 mod program;
@@ -20,6 +21,7 @@ pub use database::{Database, database};
 pub use ficus_pg::Migrations;
 pub use killable::Killable;
 pub use locks::{Lock, LockSampler};
+pub use mail::{Reluctant, refusing};
 pub use noticed::noticed;
 pub use program::{Program, binary, free_address};
 pub use server::{Server, kafka, unique};

@@ -8,11 +8,11 @@ use std::time::Duration;
 use ficus_owners::{Owners, Side, View};
 use ficus_process::Shutdown;
 use sqlx::{AssertSqlSafe, PgPool};
-use support::{MailServer, Reluctant, directory, refusing, service_database};
+use support::{MailServer, directory, service_database};
 use tokio::task::JoinHandle;
 use trellis_notifications::mailer::{IN_FLIGHT, Mailer};
 use trellis_notifications::peers::{Directory, Smtp};
-use trellis_testkit::{Database, Server, wait_until};
+use trellis_testkit::{Database, Reluctant, Server, refusing, wait_until};
 use uuid::Uuid;
 
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -163,14 +163,14 @@ async fn a_process_that_stood_still_does_not_take_its_mail_from_itself() {
     let mut server = Reluctant::start().await;
     let worker = Worker::start(&server.address, OURS).await;
     let mail = worker.queue(1).await;
-    server.taken.recv().await.unwrap();
+    server.reached.recv().await.unwrap();
     // The claim has run out, as it has when the process goes on after it stood still.
     sqlx::query("UPDATE deliveries SET next_attempt_at = now()")
         .execute(&worker.pool)
         .await
         .unwrap();
     let after_renewal = Duration::from_secs(2);
-    let again = tokio::time::timeout(after_renewal, server.taken.recv()).await;
+    let again = tokio::time::timeout(after_renewal, server.reached.recv()).await;
     assert!(again.is_err(), "it was handed over once");
     server.may_answer.send(()).await.unwrap();
     worker.wait_for(mail, "sent").await;
@@ -183,14 +183,14 @@ async fn what_a_mail_server_says_too_late_is_not_taken_for_another_answer() {
     let mut server = Reluctant::start().await;
     let worker = Worker::start(&server.address, OURS).await;
     let mail = worker.queue(1).await;
-    server.taken.recv().await.unwrap();
+    server.reached.recv().await.unwrap();
     wait_until("the mail server is to have been waited for", PATIENCE, async || {
         worker.state(mail).await.2.is_some_and(|error| error.contains("in time"))
     })
     .await;
     // Its answer to the first attempt, which nobody waits for any more; to the second one it has none yet.
     server.may_answer.send(()).await.unwrap();
-    server.taken.recv().await.unwrap();
+    server.reached.recv().await.unwrap();
     tokio::time::sleep(Duration::from_millis(500)).await;
     assert_eq!(worker.state(mail).await.0, "sending");
     server.may_answer.send(()).await.unwrap();
@@ -213,13 +213,13 @@ async fn mails_are_sent_once_while_requests_have_every_connection() {
         held.push(request.await);
     }
     let mail = other.queue(1).await;
-    server.taken.recv().await.unwrap();
+    server.reached.recv().await.unwrap();
     // Longer than a claim lasts that nobody renews.
     tokio::time::sleep(Duration::from_millis(4_500)).await;
     assert_eq!(other.state(mail).await, ("sending".to_owned(), 1, None));
     server.may_answer.send(()).await.unwrap();
     other.wait_for(mail, "sent").await;
-    assert!(server.taken.try_recv().is_err(), "it was handed over once");
+    assert!(server.reached.try_recv().is_err(), "it was handed over once");
     drop(held);
     other.end().await;
 }
@@ -277,7 +277,7 @@ async fn a_mail_that_was_taken_while_the_database_is_away_is_recorded_and_not_se
     let name = sqlx::query_scalar("SELECT current_database()::text");
     let name: String = name.fetch_one(&worker.pool).await.unwrap();
     let mail = worker.queue(1).await;
-    server.taken.recv().await.unwrap();
+    server.reached.recv().await.unwrap();
     admit(&name, false).await;
     server.may_answer.send(()).await.unwrap();
     // Longer than several tries to record it, shorter than its claim lasts.
@@ -285,7 +285,7 @@ async fn a_mail_that_was_taken_while_the_database_is_away_is_recorded_and_not_se
     admit(&name, true).await;
     let mut repeats = 0;
     wait_until("the mail is to be recorded", PATIENCE, async || {
-        while server.taken.try_recv().is_ok() {
+        while server.reached.try_recv().is_ok() {
             repeats += 1;
             server.may_answer.send(()).await.unwrap();
         }

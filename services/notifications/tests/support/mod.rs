@@ -8,7 +8,7 @@ mod peers;
 mod service;
 
 pub use carry::{carry, columns, copy_out, create_views, definition, types};
-pub use mail_server::{MailServer, Reluctant, refusing};
+pub use mail_server::MailServer;
 pub use monolith::{Answer, Monolith};
 pub use peers::directory;
 pub use service::Service;
