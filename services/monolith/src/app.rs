@@ -147,18 +147,21 @@ impl Trellis {
         let mails = notifications::Store::new(apart.clone());
         let persons: Arc<dyn auth::Directory> = Arc::new(auth::Local(auth::Store::new(apart)));
         let in_flight = InFlight::default();
-        let courier = |connections| {
-            let smtp = Smtp::at(&config.smtp_address, connections)?;
+        let smtp = |connections| Smtp::at(&config.smtp_address, connections);
+        let courier = |smtp| {
             let (directory, store) = (Arc::clone(&persons), mails.clone());
             let in_flight = in_flight.clone();
-            anyhow::Ok(Courier { directory, smtp, store, outgoing, in_flight })
+            Courier { directory, smtp, store, outgoing, in_flight }
         };
-        let mailer =
-            Mailer { store: mails.clone(), owners: owners.clone(), courier: courier(IN_FLIGHT)? };
+        let mailer = Mailer {
+            store: mails.clone(),
+            owners: owners.clone(),
+            courier: courier(smtp(IN_FLIGHT)?),
+        };
         let notify: Arc<dyn Notify> = Arc::new(Local {
             mode: notifications::ModeReader::default(),
             owners: owners.clone(),
-            courier: courier(INLINE_MAILS)?,
+            courier: courier(smtp(INLINE_MAILS)?.for_requests()),
             outgoing,
         });
 

@@ -1,9 +1,10 @@
 //! Sends the mails that are due, while this service owns notifications.
 //!
 //! A mail is claimed by a committed write before the mail server is called, and recorded after it, so
-//! it is repeated, under the same Message-ID, only where the record is missing: after a crash in between,
-//! a mail server that took it and did not answer in time, or a database that was away for longer than the claim
-//! lasts. The guard that is held from claim to record makes a planned switch wait for both.
+//! it is repeated, under the same Message-ID, only where the record is missing: after a crash or an end in between,
+//! a mail server that took it and did not answer within ten minutes, or a database that was away for longer than a
+//! record is tried. The guard that is held from claim to record makes a planned switch wait for both; one that has no
+//! time for that is refused.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use ficus_owners::{Guard, Owners, Side};
 use ficus_process::{InFlight, Shutdown, failpoint, fault, trace};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tracing::Instrument as _;
 
@@ -36,6 +37,10 @@ const RECORDING: Duration = Duration::from_secs(10);
 /// Between two tries to record.
 const BETWEEN_RECORDS: Duration = Duration::from_millis(100);
 
+/// What is in flight when the end is requested may take this long. The owners are left after that, within 2 s, and
+/// after 10 s the process ends in any case.
+const ENDING: Duration = Duration::from_secs(6);
+
 /// For claims, renewals and records.
 const CONNECTIONS: u32 = 4;
 
@@ -57,13 +62,14 @@ impl Mailer {
         Self { pool, owners, directory, smtp, in_flight: InFlight::default() }
     }
 
-    /// Runs until shutdown is requested and what is in flight has ended.
+    /// Runs until shutdown is requested and what is in flight has ended, or 6 s have passed: what is left then is sent
+    /// again by whoever claims it next.
     pub async fn run(self, shutdown: Shutdown) {
         let places = Arc::new(Semaphore::new(IN_FLIGHT as usize));
         let mut sending = JoinSet::new();
-        while !shutdown.is_requested() {
+        while let Some(first) = place(&places, &shutdown).await {
             while sending.try_join_next().is_some() {}
-            let begun = self.begin(&places, &mut sending).await.unwrap_or_else(|error| {
+            let begun = self.begin(first, &places, &mut sending).await.unwrap_or_else(|error| {
                 log(&error, "failed to claim mails");
                 0
             });
@@ -74,16 +80,22 @@ impl Mailer {
                 }
             }
         }
-        while sending.join_next().await.is_some() {}
+        let ended = async { while sending.join_next().await.is_some() {} };
+        if tokio::time::timeout(ENDING, ended).await.is_err() {
+            tracing::warn!(
+                mails = sending.len(),
+                "mails were on their way; they will be sent again"
+            );
+        }
     }
 
-    /// Claims as many mails as there are free places and sends each in a task of its own.
+    /// Claims as many mails as there are free places, the first among them, and sends each in a task of its own.
     async fn begin(
         &self,
+        first: OwnedSemaphorePermit,
         places: &Arc<Semaphore>,
         sending: &mut JoinSet<()>,
     ) -> store::Result<usize> {
-        let first = Arc::clone(places).acquire_owned().await.expect("it is never closed");
         let Some(guard) = self.owners.may_work("notifications", Side::Service) else {
             return Ok(0);
         };
@@ -179,6 +191,15 @@ impl Mailer {
             }
         }
         tx.commit().await
+    }
+}
+
+/// A free place, as soon as there is one; none once the end is requested.
+async fn place(places: &Arc<Semaphore>, shutdown: &Shutdown) -> Option<OwnedSemaphorePermit> {
+    tokio::select! {
+        biased;
+        () = shutdown.requested() => None,
+        place = Arc::clone(places).acquire_owned() => Some(place.expect("it is never closed")),
     }
 }
 

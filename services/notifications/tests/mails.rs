@@ -159,6 +159,41 @@ async fn a_claim_lasts_as_long_as_the_mail_server_takes() {
 }
 
 #[tokio::test]
+async fn a_mail_server_that_takes_long_for_a_mail_gets_it_once() {
+    let server = MailServer::start().await;
+    server.takes(Duration::from_millis(6_500)).await;
+    let worker = Worker::start(&server.smtp(), OURS).await;
+    let mail = worker.queue(1).await;
+    worker.wait_for(mail, "sent").await;
+    // Longer than a claim lasts: what was sent a second time would have been taken by then.
+    server.takes(Duration::ZERO).await;
+    tokio::time::sleep(Duration::from_secs(7)).await;
+    assert_eq!((worker.state(mail).await.1, server.mails().len()), (1, 1));
+    worker.end().await;
+}
+
+#[tokio::test]
+async fn an_end_does_not_wait_for_as_long_as_a_mail_server_may_take() {
+    let server = MailServer::start().await;
+    server.takes(Duration::from_hours(1)).await;
+    let worker = Worker::start(&server.smtp(), OURS).await;
+    for user_id in 0..i64::from(IN_FLIGHT) {
+        worker.queue(user_id).await;
+    }
+    let claimed = "SELECT count(*) FROM deliveries WHERE state = 'sending' AND attempts = 1
+                      AND next_attempt_at <= now() + interval '4 s'";
+    let claimed = async || sqlx::query_scalar::<_, i64>(claimed).fetch_one(&worker.pool).await;
+    wait_until("each place is to be taken", PATIENCE, async || {
+        claimed().await.unwrap() == i64::from(IN_FLIGHT)
+    })
+    .await;
+    worker.shutdown.request();
+    let ended = tokio::time::timeout(Duration::from_secs(8), worker.task).await;
+    ended.expect("the process is to end by itself in time").unwrap();
+    assert_eq!(claimed().await.unwrap(), i64::from(IN_FLIGHT), "left to whoever comes next");
+}
+
+#[tokio::test]
 async fn a_process_that_stood_still_does_not_take_its_mail_from_itself() {
     let mut server = Reluctant::start().await;
     let worker = Worker::start(&server.address, OURS).await;
@@ -180,7 +215,7 @@ async fn a_process_that_stood_still_does_not_take_its_mail_from_itself() {
 
 #[tokio::test]
 async fn what_a_mail_server_says_too_late_is_not_taken_for_another_answer() {
-    let mut server = Reluctant::start().await;
+    let mut server = Reluctant::at(&["RCPT", "."]).await;
     let worker = Worker::start(&server.address, OURS).await;
     let mail = worker.queue(1).await;
     server.reached.recv().await.unwrap();
@@ -188,9 +223,11 @@ async fn what_a_mail_server_says_too_late_is_not_taken_for_another_answer() {
         worker.state(mail).await.2.is_some_and(|error| error.contains("in time"))
     })
     .await;
-    // Its answer to the first attempt, which nobody waits for any more; to the second one it has none yet.
-    server.may_answer.send(()).await.unwrap();
-    server.reached.recv().await.unwrap();
+    // Its answer to the first attempt, which nobody waits for any more; to the second one's mail it has none yet.
+    for _ in 0..2 {
+        server.may_answer.send(()).await.unwrap();
+        server.reached.recv().await.unwrap();
+    }
     tokio::time::sleep(Duration::from_millis(500)).await;
     assert_eq!(worker.state(mail).await.0, "sending");
     server.may_answer.send(()).await.unwrap();

@@ -1,22 +1,34 @@
 //! The mail server.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Context;
 use ficus_process::trace;
+use lettre::address::Envelope;
 use lettre::message::header::{ContentType, HeaderName, HeaderValue};
 use lettre::message::{Mailbox, Message};
 use lettre::transport::smtp;
 use lettre::transport::smtp::client::AsyncSmtpConnection;
-use lettre::transport::smtp::extension::ClientId;
+use lettre::transport::smtp::commands::{Data, Mail, Rcpt};
+use lettre::transport::smtp::extension::{
+    ClientId, Extension, MailBodyParameter, MailParameter, ServerInfo,
+};
+use tokio::time::{Instant, timeout, timeout_at};
 use tracing::Instrument as _;
 
 use super::Failed;
 use crate::domain::mail::{Letter, Obstacle};
 
-/// From asking for a connection to the server's last word.
+/// From asking for a connection to the server's word to go on with the mail itself.
 const DEADLINE: Duration = Duration::from_secs(5);
+
+/// From there to the server's answer to the mail, which it may keep also where nobody waits for that any more: sent
+/// again it would be there twice (RFC 1047). RFC 5321, section 4.5.3.2.6 asks for this long.
+const ANSWER: Duration = Duration::from_mins(10);
+
+/// For the farewell to a server that refused something.
+const FAREWELL: Duration = Duration::from_secs(1);
 
 /// One that has been at rest for longer may have been forgotten on the way, without a word to either end.
 const AT_REST: Duration = Duration::from_mins(1);
@@ -56,21 +68,20 @@ impl Smtp {
         self.hand_over(letter).instrument(span).await
     }
 
+    /// Whoever drops it half way drops the connection too.
     async fn hand_over(&self, letter: Letter) -> Result<(), Failed> {
         let message = compose(letter)?;
-        let sent = tokio::time::timeout(DEADLINE, self.converse(&message)).await;
-        sent.map_err(|_| Failed::away("the mail server did not answer in time"))?.map_err(
-            |(obstacle, error)| Failed::new(obstacle, format!("the mail server answered: {error}")),
-        )
-    }
-
-    /// Whoever drops it half way drops the connection too.
-    async fn converse(&self, message: &Message) -> Result<(), (Obstacle, smtp::Error)> {
+        let by = Instant::now() + DEADLINE;
+        let connection = timeout_at(by, self.connection()).await.map_err(|_| silent())?;
         // A server that turns everybody away says nothing of the mail.
-        let connection = self.connection().await;
-        let mut connection = connection.map_err(|error| (Obstacle::Away, error))?;
-        let sent = connection.send(message.envelope(), &message.formatted()).await;
-        sent.map_err(|error| (obstacle(&error), error))?;
+        let mut connection =
+            connection.map_err(|error| Failed { obstacle: Obstacle::Away, ..answered(&error) })?;
+        if let Err(failed) = converse(&mut connection, &message, by).await {
+            if failed.obstacle != Obstacle::Away {
+                let _ = timeout(FAREWELL, connection.abort()).await;
+            }
+            return Err(failed);
+        }
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         if idle.len() < self.connections {
             idle.push((Instant::now(), connection));
@@ -92,15 +103,74 @@ impl Smtp {
     }
 }
 
-/// What an error says of the mail. Everything that is no answer of the server's says nothing.
-fn obstacle(error: &smtp::Error) -> Obstacle {
-    if error.is_permanent() || error.is_client() {
+/// One mail. `by` is when the server must have said to go on with it.
+async fn converse(
+    connection: &mut AsyncSmtpConnection,
+    message: &Message,
+    by: Instant,
+) -> Result<(), Failed> {
+    let (envelope, text) = (message.envelope(), message.formatted());
+    let parameters = parameters(connection.server_info(), envelope, &text)?;
+    let announced = timeout_at(by, announce(connection, envelope, parameters)).await;
+    announced.map_err(|_| silent())?.map_err(|error| answered(&error))?;
+    let taken = timeout(ANSWER, connection.message(&text)).await;
+    taken.map_err(|_| silent())?.map_err(|error| answered(&error))?;
+    Ok(())
+}
+
+/// Up to the server's word to go on with the mail itself.
+async fn announce(
+    connection: &mut AsyncSmtpConnection,
+    envelope: &Envelope,
+    parameters: Vec<MailParameter>,
+) -> Result<(), smtp::Error> {
+    connection.command(Mail::new(envelope.from().cloned(), parameters)).await?;
+    for recipient in envelope.to() {
+        connection.command(Rcpt::new(recipient.clone(), Vec::new())).await?;
+    }
+    connection.command(Data).await?;
+    Ok(())
+}
+
+/// What MAIL must say of addresses (RFC 6531) and text (RFC 6152) that are not ASCII. A server that does not know it
+/// cannot be given the mail.
+fn parameters(
+    server: &ServerInfo,
+    envelope: &Envelope,
+    text: &[u8],
+) -> Result<Vec<MailParameter>, Failed> {
+    let mut addresses = envelope.from().into_iter().chain(envelope.to());
+    let plain = addresses.all(|address| AsRef::<str>::as_ref(address).is_ascii());
+    let eight_bits = MailParameter::Body(MailBodyParameter::EightBitMime);
+    let needed = [
+        (!plain, Extension::SmtpUtfEight, MailParameter::SmtpUtfEight),
+        (!text.is_ascii(), Extension::EightBitMime, eight_bits),
+    ];
+    let mut parameters = Vec::new();
+    for (_, extension, parameter) in needed.into_iter().filter(|(is_needed, ..)| *is_needed) {
+        if !server.supports_feature(extension) {
+            let reason = format!("the mail server does not know {extension}");
+            return Err(Failed::new(Obstacle::Refused, reason));
+        }
+        parameters.push(parameter);
+    }
+    Ok(parameters)
+}
+
+fn silent() -> Failed {
+    Failed::away("the mail server did not answer in time")
+}
+
+/// Everything that is no answer of the server's says nothing of the mail.
+fn answered(error: &smtp::Error) -> Failed {
+    let obstacle = if error.is_permanent() || error.is_client() {
         Obstacle::Refused
     } else if error.is_transient() {
         Obstacle::PutOff
     } else {
         Obstacle::Away
-    }
+    };
+    Failed::new(obstacle, format!("the mail server answered: {error}"))
 }
 
 fn compose(letter: Letter) -> Result<Message, Failed> {
@@ -139,5 +209,25 @@ mod tests {
         let text = String::from_utf8(message.unwrap().formatted()).unwrap();
         assert!(text.contains("Message-ID: <mail-7@trellis.local>\r\n"), "{text}");
         assert!(!text.contains("\r\nBcc:"), "{text}");
+    }
+
+    #[test]
+    fn a_server_is_told_of_an_address_that_is_not_ascii_if_it_knows_such() {
+        let message = compose(Letter {
+            message_id: "<mail-7@trellis.local>".to_owned(),
+            to: Person { name: "Änne".to_owned(), email: "änne@example.org".to_owned() },
+            subject: "Task".to_owned(),
+            body: "Hello ☃\n".to_owned(),
+        })
+        .unwrap();
+        let told = |greeting: &str| {
+            let server = ServerInfo::from_response(&greeting.parse().unwrap()).unwrap();
+            parameters(&server, message.envelope(), &message.formatted())
+                .map(|parameters| parameters.iter().map(ToString::to_string).collect::<Vec<_>>())
+                .map_err(|failed| failed.obstacle)
+        };
+        let told_all = ["SMTPUTF8", "BODY=8BITMIME"].map(str::to_owned).to_vec();
+        assert_eq!(told("250-me\r\n250-8BITMIME\r\n250 SMTPUTF8\r\n"), Ok(told_all));
+        assert_eq!(told("250-me\r\n250 8BITMIME\r\n"), Err(Obstacle::Refused));
     }
 }

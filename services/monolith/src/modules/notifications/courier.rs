@@ -36,8 +36,9 @@ pub struct Courier {
 
 impl Courier {
     /// Sends the mail and records it. It is repeated, under the same Message-ID, only where the record is
-    /// missing: after a crash in between, a mail server that took it and did not answer in time, or a
-    /// database that was away for longer than the claim lasts. The guard makes a planned switch wait for both.
+    /// missing: after a crash or an end in between, a mail server that took it and did not answer in time, or a
+    /// database that was away for longer than a record is tried. The guard makes a planned switch wait for both; one
+    /// that has no time for that is refused.
     pub async fn deliver(&self, claim: &Claim, _until_recorded: &Guard) {
         let span =
             tracing::info_span!("deliver", otel.name = "deliver a mail", mail = claim.mail_id);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ficus_owners::{Owners, Side};
 use ficus_process::{Shutdown, fault};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 
 use super::{Courier, NAME, Store};
@@ -17,6 +17,10 @@ pub const IN_FLIGHT: u32 = 16;
 /// How long to wait when nothing is due.
 const IDLE: Duration = Duration::from_millis(200);
 
+/// What is in flight when the end is requested may take this long. The owners are left after that, within 2 s, and
+/// after 10 s the process ends in any case.
+const ENDING: Duration = Duration::from_secs(6);
+
 /// Claims mails by a committed write and hands them to the courier.
 pub struct Mailer {
     pub store: Store,
@@ -25,13 +29,14 @@ pub struct Mailer {
 }
 
 impl Mailer {
-    /// Runs until shutdown is requested and what is in flight has ended.
+    /// Runs until shutdown is requested and what is in flight has ended, or 6 s have passed: what is left then is sent
+    /// again by whoever claims it next.
     pub async fn run(self, shutdown: Shutdown) {
         let places = Arc::new(Semaphore::new(IN_FLIGHT as usize));
         let mut sending = JoinSet::new();
-        while !shutdown.is_requested() {
+        while let Some(first) = place(&places, &shutdown).await {
             while sending.try_join_next().is_some() {}
-            let begun = self.begin(&places, &mut sending).await;
+            let begun = self.begin(first, &places, &mut sending).await;
             if begun == 0 {
                 tokio::select! {
                     () = tokio::time::sleep(IDLE) => {}
@@ -39,12 +44,22 @@ impl Mailer {
                 }
             }
         }
-        while sending.join_next().await.is_some() {}
+        let ended = async { while sending.join_next().await.is_some() {} };
+        if tokio::time::timeout(ENDING, ended).await.is_err() {
+            tracing::warn!(
+                mails = sending.len(),
+                "mails were on their way; they will be sent again"
+            );
+        }
     }
 
-    /// Claims as many mails as there are free places, one at least, and sends each in a task of its own.
-    async fn begin(&self, places: &Arc<Semaphore>, sending: &mut JoinSet<()>) -> usize {
-        let first = Arc::clone(places).acquire_owned().await.expect("it is never closed");
+    /// Claims as many mails as there are free places, the first among them, and sends each in a task of its own.
+    async fn begin(
+        &self,
+        first: OwnedSemaphorePermit,
+        places: &Arc<Semaphore>,
+        sending: &mut JoinSet<()>,
+    ) -> usize {
         // No wait between the guard and the claim: a switch waits for whoever holds a guard.
         let Some(guard) = self.owners.may_work(NAME, Side::Monolith) else { return 0 };
         // One that no switch waits for, where a test wants that.
@@ -72,5 +87,14 @@ impl Mailer {
             });
         }
         begun
+    }
+}
+
+/// A free place, as soon as there is one; none once the end is requested.
+async fn place(places: &Arc<Semaphore>, shutdown: &Shutdown) -> Option<OwnedSemaphorePermit> {
+    tokio::select! {
+        biased;
+        () = shutdown.requested() => None,
+        place = Arc::clone(places).acquire_owned() => Some(place.expect("it is never closed")),
     }
 }

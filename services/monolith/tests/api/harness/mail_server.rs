@@ -25,7 +25,11 @@ pub struct MailServer {
 
 impl MailServer {
     pub async fn start() -> Self {
-        let address = free_address();
+        Self::start_at(free_address()).await
+    }
+
+    /// At an address where nobody listens any more.
+    pub async fn start_at(address: SocketAddr) -> Self {
         let file = std::env::temp_dir().join(unique("mail"));
         let smtp = address.to_string();
         let http = free_address();

@@ -7,6 +7,7 @@ mod reply;
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use clap::Parser;
 use ficus_process::Shutdown;
@@ -18,6 +19,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, PgPool};
+use tokio::task::JoinHandle;
 use trellis_monolith::app::{Server, migrations};
 use trellis_monolith::config::Config;
 use trellis_testkit::Database;
@@ -29,6 +31,8 @@ pub use reply::Reply;
 
 pub const PASSWORD: &str = "correct horse battery staple";
 
+const QUEUED: [&str; 4] = ["--mail-mode", "queued", "--kafka-brokers", "127.0.0.1:1"];
+
 /// A running Trellis, stopped with this value.
 pub struct Trellis {
     pub address: SocketAddr,
@@ -38,6 +42,7 @@ pub struct Trellis {
     client: Client<HttpConnector, Full<Bytes>>,
     persons: AtomicU32,
     shutdown: Shutdown,
+    task: JoinHandle<()>,
     database: Database,
     database_name: String,
 }
@@ -45,19 +50,24 @@ pub struct Trellis {
 impl Trellis {
     /// As an MVP runs: mail leaves inline, there is no broker.
     pub async fn start() -> Self {
-        Self::start_with(&["--mail-mode", "inline"]).await
+        Self::start_with(None, &["--mail-mode", "inline"]).await
     }
 
     /// Mail is queued. The broker is away: what it would carry stands in the outbox.
     pub async fn start_queued() -> Self {
-        Self::start_with(&["--mail-mode", "queued", "--kafka-brokers", "127.0.0.1:1"]).await
+        Self::start_with(None, &QUEUED).await
     }
 
-    async fn start_with(arguments: &[&str]) -> Self {
+    /// The same, with another mail server than the sandbox's.
+    pub async fn start_queued_with(smtp: &str) -> Self {
+        Self::start_with(Some(smtp), &QUEUED).await
+    }
+
+    async fn start_with(smtp: Option<&str>, arguments: &[&str]) -> Self {
         let database =
             trellis_testkit::database(trellis_testkit::Server::First, &migrations()).await;
         let mail = MailServer::start().await;
-        let smtp = mail.address.to_string();
+        let smtp = smtp.map_or_else(|| mail.address.to_string(), str::to_owned);
         let always = [
             "monolith",
             "--listen",
@@ -76,13 +86,31 @@ impl Trellis {
         let (address, internal) = server.addresses().unwrap();
         let shutdown = Shutdown::new();
         let ended = shutdown.clone();
-        tokio::spawn(async move { server.run(&config, ended).await.unwrap() });
+        let task = tokio::spawn(async move { server.run(&config, ended).await.unwrap() });
         let pool = database.pool().await;
         let name = sqlx::query_scalar("SELECT current_database()::text");
         let database_name = name.fetch_one(&pool).await.unwrap();
         let client = Client::builder(TokioExecutor::new()).build_http();
         let persons = AtomicU32::new(0);
-        Self { address, internal, mail, pool, client, persons, shutdown, database, database_name }
+        Self {
+            address,
+            internal,
+            mail,
+            pool,
+            client,
+            persons,
+            shutdown,
+            task,
+            database,
+            database_name,
+        }
+    }
+
+    /// Ends it as SIGTERM does; 10 s after that the process would end in any case.
+    pub async fn end(&mut self) {
+        self.shutdown.request();
+        let ended = tokio::time::timeout(Duration::from_secs(10), &mut self.task).await;
+        ended.expect("Trellis is to end by itself within 10 s").unwrap();
     }
 
     pub fn database_url(&self) -> &str {

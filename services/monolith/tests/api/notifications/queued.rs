@@ -1,14 +1,16 @@
 //! Mail that is queued: what happened is an event, and its effects come later.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ficus_events::{Event, Handler};
 use serde_json::json;
 use sqlx::PgPool;
-use trellis_monolith::modules::notifications::{Incoming, Store};
+use trellis_monolith::modules::notifications::{IN_FLIGHT, Incoming, Store};
 use uuid::Uuid;
 
-use crate::harness::Trellis;
+use crate::harness::{MailServer, Person, Trellis};
+
+const PATIENCE: Duration = Duration::from_secs(15);
 
 #[tokio::test]
 async fn a_write_publishes_what_happened_and_tells_nobody_yet() {
@@ -56,6 +58,38 @@ async fn an_applied_event_reaches_the_inbox_and_the_mail_server_once() {
     let delivered = events.last().unwrap();
     assert_eq!(delivered.kind, "trellis.events.v1.MailDelivered");
     assert_eq!((&*delivered.key, delivered.version), ("mail-1", 3));
+}
+
+#[tokio::test]
+async fn a_mail_server_that_takes_long_for_a_mail_gets_it_once() {
+    let trellis = Trellis::start_queued().await;
+    trellis.mail.takes(Duration::from_millis(6_500)).await;
+    let person = mailed(&trellis).await;
+    is_in(&trellis, "sent").await;
+    // Longer than a claim lasts: what was sent a second time would have been taken by then.
+    trellis.mail.takes(Duration::ZERO).await;
+    tokio::time::sleep(Duration::from_secs(7)).await;
+    assert_eq!(trellis.mail.mails_to(&person.email).len(), 1);
+    assert_eq!(mail(&trellis).await.1, 1);
+}
+
+#[tokio::test]
+async fn an_end_does_not_wait_for_as_long_as_a_mail_server_may_take() {
+    let mut trellis = Trellis::start_queued().await;
+    trellis.mail.takes(Duration::from_hours(1)).await;
+    for _ in 0..IN_FLIGHT {
+        mailed(&trellis).await;
+    }
+    let claimed = "SELECT count(*) FROM emails WHERE state = 'sending' AND attempts = 1
+                      AND next_attempt_at <= now() AT TIME ZONE 'UTC' + interval '4 s'";
+    let pool = trellis.pool.clone();
+    let claimed = async || sqlx::query_scalar::<_, i64>(claimed).fetch_one(&pool).await;
+    trellis_testkit::wait_until("each place is to be taken", PATIENCE, async || {
+        claimed().await.unwrap() == i64::from(IN_FLIGHT)
+    })
+    .await;
+    trellis.end().await;
+    assert_eq!(claimed().await.unwrap(), i64::from(IN_FLIGHT), "left to whoever comes next");
 }
 
 #[tokio::test]
@@ -111,18 +145,18 @@ async fn a_process_that_stood_still_does_not_take_its_mail_from_itself() {
 
 #[tokio::test]
 async fn a_sign_up_does_not_wait_for_a_mail_server_that_never_answers() {
-    let trellis = Trellis::start_queued().await;
-    trellis.mail.takes(Duration::from_hours(1)).await;
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = silent.local_addr().unwrap();
+    let trellis = Trellis::start_queued_with(&address.to_string()).await;
+    let begun = Instant::now();
     let mut persons = Vec::new();
     for _ in 0..20 {
-        persons.push(trellis.person().await);
-        apply(&trellis.pool, &outbox(&trellis.pool).await).await;
+        persons.push(mailed(&trellis).await);
     }
-    for person in &persons {
-        assert!(trellis.mail.mails_to(&person.email).is_empty());
-    }
-    trellis.mail.takes(Duration::ZERO).await;
-    // What the silent server had in hand is given up after its deadline, and sent again after a wait.
+    // Each would wait for 5 s.
+    assert!(begun.elapsed() < Duration::from_secs(50), "{:?}", begun.elapsed());
+    drop(silent);
+    let server = MailServer::start_at(address).await;
     trellis_testkit::wait_until("all are sent", Duration::from_mins(1), async || {
         sqlx::query(
             "UPDATE emails SET next_attempt_at = now() AT TIME ZONE 'UTC' WHERE state = 'queued'",
@@ -135,7 +169,7 @@ async fn a_sign_up_does_not_wait_for_a_mail_server_that_never_answers() {
     })
     .await;
     for person in &persons {
-        assert_eq!(trellis.mail.mails_to(&person.email).len(), 1, "{}", person.email);
+        assert_eq!(server.mails_to(&person.email).len(), 1, "{}", person.email);
     }
 }
 
@@ -165,6 +199,25 @@ async fn the_mode_is_changed_while_trellis_runs() {
     })
     .await;
     assert!(trellis.mail.mails_to(&person.email).is_empty());
+}
+
+/// Somebody has signed up and their mail is queued.
+async fn mailed(trellis: &Trellis) -> Person<'_> {
+    let person = trellis.person().await;
+    apply(&trellis.pool, &outbox(&trellis.pool).await).await;
+    person
+}
+
+/// State, attempts and last error of the one mail.
+async fn mail(trellis: &Trellis) -> (String, i32, String) {
+    let mail = sqlx::query_as("SELECT state, attempts, last_error FROM emails");
+    mail.fetch_one(&trellis.pool).await.unwrap()
+}
+
+/// Waits until the one mail is in this state.
+async fn is_in(trellis: &Trellis, state: &str) {
+    let what = format!("the mail is to be {state}");
+    trellis_testkit::wait_until(&what, PATIENCE, async || mail(trellis).await.0 == state).await;
 }
 
 /// What stands in the outbox, in order.
