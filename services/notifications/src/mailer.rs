@@ -2,13 +2,13 @@
 //!
 //! A mail is claimed by a committed write before the mail server is called, and recorded after it, so
 //! it is repeated, under the same Message-ID, only where the record is missing: after a crash or an end in between,
-//! a mail server that took it and did not answer within ten minutes, or a database that was away for longer than a
-//! record is tried. The guard that is held from claim to record makes a planned switch wait for both; one that has no
-//! time for that is refused.
+//! a mail server that took it and did not answer within ten minutes, or, where several processes send, if another one
+//! claims it first when a database that was away is back. The guard that is held from claim to record makes a planned
+//! switch wait for both; one that has no time for that is refused.
 
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ficus_owners::{Guard, Owners, Side};
 use ficus_process::{InFlight, Shutdown, failpoint, fault, trace};
@@ -29,10 +29,6 @@ const IDLE: Duration = Duration::from_millis(200);
 
 /// A fourth of what a claim lasts: of a process that has died the mails are due again after 4 s at the latest.
 const RENEWAL: Duration = Duration::from_secs(1);
-
-/// How long a record is tried. While the database answers, the claim is renewed and nobody else sends the mail;
-/// while it does not, nobody can claim it.
-const RECORDING: Duration = Duration::from_secs(10);
 
 /// Between two tries to record.
 const BETWEEN_RECORDS: Duration = Duration::from_millis(100);
@@ -160,14 +156,18 @@ impl Mailer {
         self.smtp.send(Letter::write(claim, person)).await
     }
 
-    /// Records what became of the mail, also where the database is away for a while.
+    /// Records what became of the mail, however long the database is away: while it answers, the claim is renewed and
+    /// nobody else sends the mail; while it does not, nobody can claim it.
     async fn record(&self, claim: &Claim, outcome: &Result<(), Failed>) {
-        let begun = Instant::now();
+        let mut has_failed = false;
         while let Err(error) = self.try_record(claim, outcome).await {
-            if ficus_pg::fenced(&error).is_some() || begun.elapsed() > RECORDING {
+            if ficus_pg::fenced(&error).is_some() {
                 return log(&error, "failed to record a mail; it will be sent again");
             }
-            tracing::debug!(%error, mail = claim.mail_id, "failed to record a mail; that is tried again");
+            if !has_failed {
+                tracing::warn!(%error, mail = claim.mail_id, "failed to record a mail; that is tried again");
+            }
+            has_failed = true;
             tokio::time::sleep(BETWEEN_RECORDS).await;
         }
     }

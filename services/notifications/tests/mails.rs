@@ -317,8 +317,8 @@ async fn a_mail_that_was_taken_while_the_database_is_away_is_recorded_and_not_se
     server.reached.recv().await.unwrap();
     admit(&name, false).await;
     server.may_answer.send(()).await.unwrap();
-    // Longer than several tries to record it, shorter than its claim lasts.
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    // Longer than its claim lasts that nobody renews, and than a process that ends would try.
+    tokio::time::sleep(Duration::from_secs(12)).await;
     admit(&name, true).await;
     let mut repeats = 0;
     wait_until("the mail is to be recorded", PATIENCE, async || {

@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ficus_owners::Guard;
 use ficus_process::{InFlight, failpoint, trace};
@@ -15,10 +15,6 @@ use crate::modules::auth::Directory;
 
 /// A fourth of what a claim lasts: of a process that has died the mails are due again after 4 s at the latest.
 const RENEWAL: Duration = Duration::from_secs(1);
-
-/// How long a record is tried. While the database answers, the claim is renewed and nobody else sends the mail;
-/// while it does not, nobody can claim it.
-const RECORDING: Duration = Duration::from_secs(10);
 
 /// Between two tries to record.
 const BETWEEN_RECORDS: Duration = Duration::from_millis(100);
@@ -36,9 +32,9 @@ pub struct Courier {
 
 impl Courier {
     /// Sends the mail and records it. It is repeated, under the same Message-ID, only where the record is
-    /// missing: after a crash or an end in between, a mail server that took it and did not answer in time, or a
-    /// database that was away for longer than a record is tried. The guard makes a planned switch wait for both; one
-    /// that has no time for that is refused.
+    /// missing: after a crash or an end in between, a mail server that took it and did not answer in time, or,
+    /// where several processes send, if another one claims it first when a database that was away is back. The guard
+    /// makes a planned switch wait for both; one that has no time for that is refused.
     pub async fn deliver(&self, claim: &Claim, _until_recorded: &Guard) {
         let span =
             tracing::info_span!("deliver", otel.name = "deliver a mail", mail = claim.mail_id);
@@ -63,16 +59,20 @@ impl Courier {
         }
     }
 
-    /// Records what became of the mail, also where the database is away for a while.
+    /// Records what became of the mail, however long the database is away: while it answers, the claim is renewed and
+    /// nobody else sends the mail; while it does not, nobody can claim it.
     async fn record(&self, claim: &Claim, sent: &Result<(), Unsent>) {
-        let begun = Instant::now();
+        let mail = claim.mail_id;
+        let mut has_failed = false;
         while let Err(error) = self.try_record(claim, sent).await {
-            let mail = claim.mail_id;
-            if ficus_pg::fenced(&error).is_some() || begun.elapsed() > RECORDING {
+            if ficus_pg::fenced(&error).is_some() {
                 tracing::warn!(%error, mail, "failed to record a mail; it will be sent again");
                 return;
             }
-            tracing::debug!(%error, mail, "failed to record a mail; that is tried again");
+            if !has_failed {
+                tracing::warn!(%error, mail, "failed to record a mail; that is tried again");
+            }
+            has_failed = true;
             tokio::time::sleep(BETWEEN_RECORDS).await;
         }
     }
