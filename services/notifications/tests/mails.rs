@@ -74,6 +74,13 @@ impl Worker {
         .unwrap()
     }
 
+    /// Whether a crash now would have the mail due again after 4 s at the latest.
+    async fn is_due_within_4_s(&self, mail: i64) -> bool {
+        let due =
+            "SELECT next_attempt_at <= now() + interval '4 s' FROM deliveries WHERE mail_id = $1";
+        sqlx::query_scalar(due).bind(mail).fetch_one(&self.pool).await.unwrap()
+    }
+
     async fn wait_for(&self, mail: i64, state: &str) {
         wait_until(&format!("mail {mail} is to be {state}"), PATIENCE, async || {
             self.state(mail).await.0 == state
@@ -152,9 +159,11 @@ async fn a_claim_lasts_as_long_as_the_mail_server_takes() {
     let worker = Worker::start(&silent.local_addr().unwrap().to_string(), OURS).await;
     let mail = worker.queue(1).await;
     worker.wait_for(mail, "sending").await;
+    assert!(worker.is_due_within_4_s(mail).await);
     // Longer than a claim lasts that nobody renews, shorter than the mail server is waited for.
     tokio::time::sleep(Duration::from_millis(4_500)).await;
     assert_eq!(worker.state(mail).await, ("sending".to_owned(), 1, None));
+    assert!(worker.is_due_within_4_s(mail).await);
     worker.end().await;
 }
 

@@ -6,7 +6,7 @@ use ficus_events::{Event, Handler};
 use serde_json::json;
 use sqlx::PgPool;
 use trellis_monolith::modules::notifications::{IN_FLIGHT, Incoming, Store};
-use trellis_testkit::Reluctant;
+use trellis_testkit::{Reluctant, refusing};
 use uuid::Uuid;
 
 use crate::harness::{MailServer, Person, Trellis};
@@ -66,6 +66,8 @@ async fn a_mail_server_that_takes_long_for_a_mail_gets_it_once() {
     let trellis = Trellis::start_queued().await;
     trellis.mail.takes(Duration::from_millis(6_500)).await;
     let person = mailed(&trellis).await;
+    is_in(&trellis, "sending").await;
+    assert!(is_due_within_4_s(&trellis).await);
     is_in(&trellis, "sent").await;
     // Longer than a claim lasts: what was sent a second time would have been taken by then.
     trellis.mail.takes(Duration::ZERO).await;
@@ -91,6 +93,52 @@ async fn an_end_does_not_wait_for_as_long_as_a_mail_server_may_take() {
     .await;
     trellis.end().await;
     assert_eq!(claimed().await.unwrap(), i64::from(IN_FLIGHT), "left to whoever comes next");
+}
+
+#[tokio::test]
+async fn what_a_mail_server_says_too_late_is_not_taken_for_another_answer() {
+    let mut server = Reluctant::at(&["RCPT", "."]).await;
+    let trellis = Trellis::start_queued_with(&server.address).await;
+    mailed(&trellis).await;
+    server.reached.recv().await.unwrap();
+    trellis_testkit::wait_until("it has been waited for", PATIENCE, async || {
+        mail(&trellis).await.2.contains("in time")
+    })
+    .await;
+    // Its answer to the first attempt, which nobody waits for any more; to the second one's mail it has none yet.
+    for _ in 0..2 {
+        server.may_answer.send(()).await.unwrap();
+        server.reached.recv().await.unwrap();
+    }
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_eq!(mail(&trellis).await.0, "sending");
+    server.may_answer.send(()).await.unwrap();
+    is_in(&trellis, "sent").await;
+}
+
+#[tokio::test]
+async fn a_mail_is_not_given_up_while_the_mail_server_is_away_or_puts_it_off() {
+    // Nobody listens on the discard port.
+    is_tried_again("127.0.0.1:9", "the mail server answered").await;
+    for (greeting, recipient, error) in [
+        ("554 not today\r\n", "550 nobody here\r\n", "not today"),
+        ("220 ready\r\n", "451 come back later\r\n", "come back later"),
+    ] {
+        is_tried_again(&refusing(greeting, recipient).await, error).await;
+    }
+}
+
+#[tokio::test]
+async fn a_mail_that_is_refused_is_given_up() {
+    let server = refusing("220 ready\r\n", "550 nobody here\r\n").await;
+    let trellis = Trellis::start_queued_with(&server).await;
+    mailed(&trellis).await;
+    is_in(&trellis, "failed").await;
+    let (_, attempts, error) = mail(&trellis).await;
+    assert_eq!(attempts, 1);
+    assert!(error.contains("nobody here"), "{error}");
+    let events = outbox(&trellis.pool).await;
+    assert_eq!(events.last().unwrap().kind, "trellis.events.v1.MailBounced");
 }
 
 #[tokio::test]
@@ -216,6 +264,29 @@ async fn mail(trellis: &Trellis) -> (String, i32, String) {
 async fn is_in(trellis: &Trellis, state: &str) {
     let what = format!("the mail is to be {state}");
     trellis_testkit::wait_until(&what, PATIENCE, async || mail(trellis).await.0 == state).await;
+}
+
+/// Whether a crash now would have the one mail due again after 4 s at the latest.
+async fn is_due_within_4_s(trellis: &Trellis) -> bool {
+    let due = "SELECT next_attempt_at <= now() AT TIME ZONE 'UTC' + interval '4 s' FROM emails";
+    sqlx::query_scalar(due).fetch_one(&trellis.pool).await.unwrap()
+}
+
+async fn is_tried_again(smtp: &str, error: &str) {
+    let trellis = Trellis::start_queued_with(smtp).await;
+    mailed(&trellis).await;
+    // The waits themselves are the domain's; here they are cut short.
+    for attempts in 1..=6 {
+        trellis_testkit::wait_until("the attempt is to end", PATIENCE, async || {
+            let mail = mail(&trellis).await;
+            mail.0 == "queued" && mail.1 == attempts
+        })
+        .await;
+        let due = "UPDATE emails SET next_attempt_at = now() AT TIME ZONE 'UTC'
+                   WHERE state = 'queued'";
+        sqlx::query(due).execute(&trellis.pool).await.unwrap();
+    }
+    assert!(mail(&trellis).await.2.contains(error));
 }
 
 /// What stands in the outbox, in order.
