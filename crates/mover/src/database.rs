@@ -12,6 +12,8 @@ use crate::{Error, Result, Side};
 
 /// SQLSTATE of `ficus.begin_step` when the token row holds another attempt.
 const STALE_ATTEMPT: &str = "ZF002";
+/// SQLSTATE of `ficus.raise_token` when the token row holds a later epoch.
+const PAST_EPOCH: &str = "ZF003";
 
 /// One side of a move.
 #[derive(Debug)]
@@ -98,6 +100,9 @@ impl Database {
         match sqlstate(&source).as_deref() {
             Some(STALE_ATTEMPT) => {
                 Error::StaleAttempt { capability: self.capability.clone(), side: self.side }
+            }
+            Some(PAST_EPOCH) => {
+                Error::PastEpoch { capability: self.capability.clone(), side: self.side }
             }
             // Only steps bound their locks, to 60 ms each.
             Some("55P03") => Error::LockTimeout {

@@ -11,6 +11,13 @@ pub enum Error {
     /// The token row holds another attempt: somebody else has the move in hand. No step was done.
     #[error("the {side}'s database has another attempt of {capability} in hand")]
     StaleAttempt { capability: String, side: Side },
+    /// The control row is of an earlier epoch than this database has seen, so it is old, as one from a backup is. By it
+    /// the wrong side would be opened; no step was done.
+    #[error(
+        "the {side}'s database has seen a later epoch of {capability} than the control row is of, which is old: restore \
+         a later one, or put owner and epoch right by hand (docs/mover.md)"
+    )]
+    PastEpoch { capability: String, side: Side },
     /// The cursor is closed, is of another epoch or was moved by another follower. Nothing was applied.
     #[error("the {direction} cursor of {capability} is not where this follower left it")]
     LostCursor { capability: String, direction: Direction },

@@ -62,14 +62,21 @@ impl Mover {
 
     /// C5, second half: closes the direction's cursor and disables the target's fence in a transaction that is
     /// left open. Within 300 ms, else [`crate::Error::LockTimeout`]. Also how a lost C7 is done again.
-    pub async fn prepare_opening(&self, direction: Direction, attempt: i64) -> Result<Opening> {
+    /// `epoch` is the one that begins.
+    pub async fn prepare_opening(
+        &self,
+        direction: Direction,
+        attempt: i64,
+        epoch: i64,
+    ) -> Result<Opening> {
         let database = self.database(direction.target());
         let tables = self.tables_of(direction.target());
         let call = || async {
             let mut transaction = ficus_pg::begin_with(&database.openings, BEGIN_WRITE).await?;
-            sqlx::query("SELECT ficus.open($1, $2, $3, $4)")
+            sqlx::query("SELECT ficus.open($1, $2, $3, $4, $5)")
                 .bind(&self.inner.capability)
                 .bind(attempt)
+                .bind(epoch)
                 .bind(direction.as_str())
                 .bind(&tables)
                 .execute(&mut *transaction)
@@ -83,8 +90,13 @@ impl Mover {
     /// The same, taken back at once, while the target is shut and the source is not yet: the session that C5 will use
     /// has then what it took it 13 ms to get on a busy machine, of which nobody could write. Only another step or a page
     /// may meet its locks, which it has for a moment.
-    pub async fn rehearse_opening(&self, direction: Direction, attempt: i64) -> Result<()> {
-        self.prepare_opening(direction, attempt).await?.rollback().await
+    pub async fn rehearse_opening(
+        &self,
+        direction: Direction,
+        attempt: i64,
+        epoch: i64,
+    ) -> Result<()> {
+        self.prepare_opening(direction, attempt, epoch).await?.rollback().await
     }
 
     /// Stores a cursor that starts now: `copied` if the target has everything up to now, else to be copied.

@@ -21,7 +21,7 @@ impl Mover {
     }
 
     /// Raises the token row to this attempt and epoch (the same attempt may be said again, as after C6 with
-    /// the new epoch). [`crate::Error::StaleAttempt`] if a later attempt is there.
+    /// the new epoch). [`Error::StaleAttempt`] if a later attempt is there, [`Error::PastEpoch`] if a later epoch.
     pub async fn raise_token(&self, side: Side, attempt: i64, epoch: i64) -> Result<()> {
         let database = self.database(side);
         let raised: bool = sqlx::query_scalar("SELECT ficus.raise_token($1, $2, $3)")

@@ -110,10 +110,33 @@ async fn writers_in_the_opposite_order_do_not_deadlock_the_fence() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_database_s_epoch_does_not_go_back() {
+    let mut library = Library::installed("epochs").await;
+    library.raise().await;
+    let (mover, attempt) = (library.mover.clone(), library.attempt);
+    let epochs = async || {
+        let of = async |side| mover.token(side).await.unwrap().unwrap().epoch;
+        [of(Side::Monolith).await, of(Side::Service).await]
+    };
+    let rehearsed = mover.prepare_opening(Direction::Forward, attempt, 2).await.unwrap();
+    rehearsed.rollback().await.unwrap();
+    assert_eq!(epochs().await, [1, 1]);
+    let opening = mover.prepare_opening(Direction::Forward, attempt, 2).await.unwrap();
+    opening.commit().await.unwrap();
+    assert_eq!(epochs().await, [1, 2], "who is opened knows it at once");
+
+    let raised = mover.raise_token(Side::Service, attempt + 7, 1).await;
+    assert!(matches!(raised, Err(Error::PastEpoch { side: Side::Service, .. })), "{raised:?}");
+    assert_eq!(mover.token(Side::Service).await.unwrap().unwrap().attempt, attempt);
+    mover.raise_token(Side::Service, attempt + 7, 2).await.unwrap();
+    library.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_attempt_that_is_over_can_neither_shut_nor_open() {
     let mut library = Library::installed("stale").await;
     let stale = library.attempt;
-    let prepared = library.mover.prepare_opening(Direction::Forward, stale).await.unwrap();
+    let prepared = library.mover.prepare_opening(Direction::Forward, stale, 2).await.unwrap();
     library.raise().await;
     assert!(prepared.commit().await.is_err(), "the session of the old attempt was ended");
     assert_eq!(library.mover.fence_state(Side::Service).await.unwrap(), FenceState::Shut);
@@ -125,7 +148,7 @@ async fn an_attempt_that_is_over_can_neither_shut_nor_open() {
     is_stale(mover.fence(Side::Monolith, stale).await);
     is_stale(mover.unfence(Side::Service, stale).await);
     is_stale(mover.store_reverse_cursor(Direction::Forward, stale, 2).await);
-    is_stale(mover.prepare_opening(Direction::Forward, stale).await.map(drop));
+    is_stale(mover.prepare_opening(Direction::Forward, stale, 2).await.map(drop));
     is_stale(mover.raise_token(Side::Service, stale, 1).await);
     is_stale(mover.empty_target(stale).await);
     let mut follower = library.follower(Direction::Forward).await;
@@ -209,7 +232,7 @@ async fn an_aborted_switch_leaves_everything_as_it_was() {
     mover.fence(Side::Monolith, attempt).await.unwrap();
     follower.drain(attempt).await.unwrap();
     mover.store_reverse_cursor(Direction::Forward, attempt, 2).await.unwrap();
-    mover.prepare_opening(Direction::Forward, attempt).await.unwrap().rollback().await.unwrap();
+    mover.prepare_opening(Direction::Forward, attempt, 2).await.unwrap().rollback().await.unwrap();
     mover.unfence(Side::Monolith, attempt).await.unwrap();
     run(&mut owner, "INSERT INTO loans (isbn) VALUES ('y')").await.unwrap();
     follow_until_verified(&mut follower).await;

@@ -74,7 +74,7 @@ async fn pause(library: &mut Library, direction: Direction, changes: String) -> 
     let begun = Instant::now();
     mover.fence(direction.source(), attempt).await.unwrap();
     let drained = follower.drain(attempt).await.unwrap();
-    mover.prepare_opening(direction, attempt).await.unwrap().commit().await.unwrap();
+    mover.prepare_opening(direction, attempt, next).await.unwrap().commit().await.unwrap();
     let pause = begun.elapsed();
     assert!(drained.dirty >= CHANGES && drained.verified >= CHANGES, "{drained:?}");
     library.epoch = next;

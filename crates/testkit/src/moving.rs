@@ -90,7 +90,7 @@ impl Moving {
         mover.store_reverse_cursor(direction, attempt, self.epoch + 1).await.unwrap();
         let drained = self.follower(direction).await.drain(attempt).await;
         let opening = match drained {
-            Ok(_) => mover.prepare_opening(direction, attempt).await,
+            Ok(_) => mover.prepare_opening(direction, attempt, self.epoch + 1).await,
             Err(error) => Err(error),
         };
         let Ok(opening) = opening else {

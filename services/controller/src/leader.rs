@@ -117,22 +117,26 @@ impl Leader {
         }
     }
 
-    /// Takes every unfinished move in hand that is not in hand yet.
+    /// Takes every unfinished move in hand that is not in hand yet: all of them in the beginning, before which it does
+    /// not lead; later one whose `create` was carried out though its answer was lost.
     async fn lead(&self, holder: Option<Holder>) {
         let first = {
             let mut state = self.lock();
             state.holder = holder;
-            let first = state.hands.is_none();
-            state.hands.get_or_insert_default();
-            first
+            state.hands.is_none()
         };
         if !first {
             self.mend();
-            return;
         }
-        tracing::info!("leading");
-        match self.store.moves().await {
+        // A renewal must not come late by it.
+        let patience = if first { WITHOUT_LEASE } else { RENEW };
+        let moves = timeout(patience, self.store.moves()).await;
+        match moves.unwrap_or(Err(crate::Error::ControlSilent)) {
             Ok(moves) => {
+                if first {
+                    tracing::info!("leading");
+                    self.lock().hands = Some(HashMap::new());
+                }
                 // One that was created meanwhile is in hand, and may be obeying already.
                 for facts in moves.into_iter().filter(|facts| facts.unfinished) {
                     if self.commands(&facts.capability).is_none() {
@@ -140,10 +144,7 @@ impl Leader {
                     }
                 }
             }
-            Err(error) => {
-                tracing::warn!(%error, "failed to read the moves");
-                self.lock().hands = None;
-            }
+            Err(error) => tracing::warn!(%error, "failed to read the moves"),
         }
     }
 

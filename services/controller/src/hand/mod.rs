@@ -166,6 +166,13 @@ impl InHand {
     }
 
     async fn act(&mut self, verb: Verb, options: &Options) -> Result<Outcome> {
+        if !self.facts.unfinished {
+            self.refresh().await?;
+            if self.facts.unfinished {
+                // By a `create` whose answer was lost; its definition may be another.
+                self.take_anew("written down anew").await;
+            }
+        }
         if let Some(refusal) = refusal(verb, &self.facts) {
             return Ok(self.already(verb).unwrap_or_else(|| Outcome::refused(vec![refusal])));
         }

@@ -10,7 +10,9 @@ pub struct Holder {
 }
 
 impl Store {
-    /// Takes the lease for 1.5 s if it is free, or renews it; who has it now, if anybody.
+    /// Takes the lease for 1.5 s if it is free, or renews it; who has it now, if anybody. One that ends later than one
+    /// that is taken now was taken before the database's clock went back; who may still go by it raises no attempt
+    /// that this one has raised.
     pub async fn lease(&self) -> Result<Option<Holder>> {
         let renewed = sqlx::query!(
             "INSERT INTO lease (name, holder, address, expires_at)
@@ -18,7 +20,8 @@ impl Store {
              ON CONFLICT (name) DO UPDATE
              SET holder = excluded.holder, address = excluded.address,
                  expires_at = excluded.expires_at
-             WHERE lease.holder = excluded.holder OR lease.expires_at < clock_timestamp()",
+             WHERE lease.holder = excluded.holder OR lease.expires_at < clock_timestamp()
+                OR lease.expires_at > excluded.expires_at",
             self.holder,
             self.address,
         )

@@ -14,24 +14,30 @@ use crate::{domain::Step, error::Result, hand::InHand};
 const FENCE_TRIES: u32 = 10;
 
 /// Ends what older attempts have open, on the owner's database first, and rolls a switch that was under
-/// way forward or back. Back comes before the other side is asked anything: no C6 of an older attempt can
-/// happen any more, and the owner must not refuse writes because the other side is away.
+/// way forward or back. The owner is opened before the other side is asked anything, and must not refuse writes because
+/// that is away. On the way back no C6 of an older attempt can happen any more; on the way forward the other side was
+/// shut before C6, and no older attempt opens it: who aborts has not come to C6.
 pub(crate) async fn agree(in_hand: &mut InHand) -> Result<()> {
-    let owner = in_hand.facts.owner;
+    let (owner, attempt) = (in_hand.facts.owner, in_hand.hand.attempt);
     raise(in_hand, owner).await?;
-    let back = !in_hand.facts.retired && !in_hand.facts.rolls_forward();
-    if back && !fault::planted("heal-off") {
-        in_hand.mover.unfence(owner, in_hand.hand.attempt).await?;
+    if in_hand.facts.retired {
+        return raise(in_hand, owner.other()).await;
+    }
+    let forward = in_hand.facts.rolls_forward();
+    if forward {
+        open(in_hand).await?;
+    } else if !fault::planted("heal-off") {
+        in_hand.mover.unfence(owner, attempt).await?;
     }
     raise(in_hand, owner.other()).await?;
-    if in_hand.facts.retired {
-        return Ok(());
-    }
-    shut(&in_hand.mover, owner.other(), in_hand.hand.attempt).await?;
-    if back {
-        roll_back(in_hand).await?;
-    } else {
-        roll_forward(in_hand).await?;
+    shut(&in_hand.mover, owner.other(), attempt).await?;
+    // Only the owner's relay may be held, until the one before has sent everything. An abort that did not reach the
+    // other side has left it held, and then nothing would ever be confirmed.
+    in_hand.mover.hold_relay(owner.other(), attempt, false).await?;
+    if forward {
+        rolled_forward(in_hand).await?;
+    } else if in_hand.facts.switch.is_some() {
+        in_hand.hand.abort_switch("the switch that was under way is rolled back").await?;
     }
     if in_hand.facts.epoch > 1 {
         // Later than the snapshot after C1, so it says at least as much.
@@ -90,22 +96,22 @@ async fn shut(mover: &Mover, side: Side, attempt: i64) -> Result<()> {
     Ok(())
 }
 
-async fn roll_back(in_hand: &mut InHand) -> Result<()> {
-    let (owner, attempt) = (in_hand.facts.owner, in_hand.hand.attempt);
-    if in_hand.facts.switch.is_some() {
-        in_hand.mover.hold_relay(owner.other(), attempt, false).await?;
-        in_hand.hand.abort_switch("the switch that was under way is rolled back").await?;
+/// C7 of a switch that was decided.
+async fn open(in_hand: &InHand) -> Result<()> {
+    let owner = in_hand.facts.owner;
+    if in_hand.mover.fence_state(owner).await? != FenceState::Open {
+        tokio::time::sleep(LEASES_END).await;
+        let (direction, attempt) = (owner.other().outward(), in_hand.hand.attempt);
+        let opening = in_hand.mover.prepare_opening(direction, attempt, in_hand.facts.epoch);
+        opening.await?.commit().await?;
     }
     Ok(())
 }
 
-async fn roll_forward(in_hand: &mut InHand) -> Result<()> {
-    let (owner, attempt) = (in_hand.facts.owner, in_hand.hand.attempt);
+/// C8 and C9.
+async fn rolled_forward(in_hand: &mut InHand) -> Result<()> {
+    let owner = in_hand.facts.owner;
     let direction = owner.other().outward();
-    if in_hand.mover.fence_state(owner).await? != FenceState::Open {
-        tokio::time::sleep(LEASES_END).await;
-        in_hand.mover.prepare_opening(direction, attempt).await?.commit().await?;
-    }
     let text = format!("writes are open at the {owner}; rolled forward at a takeover");
     in_hand.hand.passed(Step::C7, &text).await?;
     let text = format!("rolled forward at a takeover; changes flow back, {}", direction.opposite());

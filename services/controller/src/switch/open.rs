@@ -28,14 +28,14 @@ impl InHand {
         if asked.is_err() {
             tokio::time::sleep(LEASES_END.saturating_sub(start.elapsed())).await;
         }
-        step::around("C7", self.commit(way, opening)).await?;
+        step::around("C7", self.commit(way, opening, epoch)).await?;
         Ok(())
     }
 
-    async fn commit(&self, way: Way, opening: Opening) -> Result<(), MoverError> {
+    async fn commit(&self, way: Way, opening: Opening, epoch: i64) -> Result<(), MoverError> {
         let Err(error) = opening.commit().await else { return Ok(()) };
         tracing::warn!(%error, "the prepared opening was lost; opening again");
-        self.mover.prepare_opening(way.direction, self.hand.attempt).await?.commit().await
+        self.mover.prepare_opening(way.direction, self.hand.attempt, epoch).await?.commit().await
     }
 
     /// C8 and C9: waits for the late ones a moment, and has changes flow back. When C6 was.

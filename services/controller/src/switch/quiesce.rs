@@ -75,8 +75,8 @@ impl InHand {
     /// compare (what one carries over the next one compares), and no session does anything for the first time while
     /// nobody can write. Then the control row says that C1 comes.
     pub(super) async fn announce(&mut self, way: Way) -> Result<(), Stop> {
-        let attempt = self.hand.attempt;
-        if let Err(error) = self.mover.rehearse_opening(way.direction, attempt).await {
+        let (attempt, next) = (self.hand.attempt, self.facts.epoch + 1);
+        if let Err(error) = self.mover.rehearse_opening(way.direction, attempt, next).await {
             tracing::warn!(%error, "failed to rehearse the opening; it will take longer");
         }
         for _ in 0..2 {

@@ -47,7 +47,7 @@ impl InHand {
         steps.push(("C3", format!("{} rows compared under the fence", drained.verified)));
         steps.push(("C4", "sequences are set".to_owned()));
 
-        let preparing = self.mover.prepare_opening(way.direction, attempt);
+        let preparing = self.mover.prepare_opening(way.direction, attempt, self.facts.epoch + 1);
         let opening = step::around("C5", preparing).await.map_err(aborted("C5"))?;
         steps.push(("C5", format!("the {}'s opening is prepared after {}", way.to, since(asked))));
         let handover = Some(snapshot.map_err(aborted("C2"))?);

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use sqlx::Executor;
+use ficus_owners::Role;
+use sqlx::{Executor, PgPool};
 use trellis_testkit::wait_until;
 
-use crate::shop::{Shop, Writers, done, verb};
+use crate::shop::{CAPABILITY, Shop, Writers, done, verb};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_fence_that_takes_too_long_does_not_shut_the_owner_after_the_abort() {
@@ -48,6 +49,52 @@ async fn a_fence_that_takes_too_long_does_not_shut_the_owner_after_the_abort() {
     let acknowledged = writers.stop().await;
     let customers = shop.customers(true).await;
     assert!(acknowledged.iter().all(|customer| customers.get(customer) == Some(&1)));
+}
+
+async fn is_held(pool: &PgPool) -> bool {
+    sqlx::query_scalar("SELECT held FROM ficus.relay").fetch_one(pool).await.unwrap()
+}
+
+/// The relay of whoever does not own has nothing to send, so nothing else would ever tell that it is held.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_relay_that_an_abort_could_not_release_is_released_later() {
+    let mut shop = Shop::new().await;
+    // Relays that have sent everything that ever comes.
+    let relay = "INSERT INTO ficus.relay (capability, snap, system_identifier, timeline)
+                 VALUES ('orders', '900000000:900000000:', 1, 1)";
+    shop.monolith.execute(relay).await.unwrap();
+    shop.service.execute(relay).await.unwrap();
+    shop.controller("").await;
+    shop.verified().await;
+    done(&shop.switch(true).await.unwrap());
+    done(&shop.leader().await.vdiff(verb()).await.unwrap().into_inner());
+
+    let unreachable = "
+        CREATE FUNCTION ficus.no_release() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+            RAISE EXCEPTION 'as if it were away';
+        END $$;
+        CREATE TRIGGER no_release BEFORE UPDATE ON ficus.relay FOR EACH ROW
+        WHEN (OLD.held AND NOT NEW.held) EXECUTE FUNCTION ficus.no_release()";
+    shop.monolith.execute(unreachable).await.unwrap();
+    let gateway = shop.picker(Role::Gateway).await;
+    let busy = gateway.begin(CAPABILITY);
+    let outcome = shop.switch_once(false).await.unwrap();
+    assert!(!outcome.done, "{outcome:?}");
+    drop(busy);
+    assert!(is_held(&shop.monolith).await);
+    let found = shop.doctor().await.unwrap().findings;
+    assert!(found.iter().any(|line| line.contains("the monolith's relay is held")), "{found:?}");
+
+    shop.monolith.execute("DROP TRIGGER no_release ON ficus.relay").await.unwrap();
+    shop.controllers.clear();
+    shop.controller("").await;
+    let released = async || !is_held(&shop.monolith).await;
+    wait_until("the relay is released", Duration::from_secs(10), released).await;
+    done(&shop.leader().await.vdiff(verb()).await.unwrap().into_inner());
+    done(&shop.switch(false).await.unwrap());
+    let found = shop.doctor().await.unwrap().findings;
+    assert!(found.is_empty(), "{found:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,6 +4,7 @@
 mod abort;
 mod autovacuum;
 mod cancel;
+mod control_row;
 mod flush;
 mod lanes;
 mod open_writer;

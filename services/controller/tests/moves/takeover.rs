@@ -142,6 +142,31 @@ async fn a_takeover_opens_the_owner_before_it_asks_the_other_side() {
     writers.stop().await;
 }
 
+/// The same where the owner was changed already: the old one is away.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_takeover_opens_the_new_owner_before_it_asks_the_old_one() {
+    let mut shop = Shop::new().await;
+    shop.controller("").await;
+    shop.verified().await;
+    done(&shop.switch(true).await.unwrap());
+    shop.controller("controller.C6=kill").await;
+    shop.controllers.remove(0);
+    done(&shop.leader().await.vdiff(verb()).await.unwrap().into_inner());
+    let nowhere = format!("postgres://nobody@{}/nothing", free_address());
+    shop.controller_reaching(&nowhere, "").await;
+    assert!(shop.switch(false).await.is_err(), "it was to die");
+    assert_eq!(shop.open().await, [false, false]);
+    shop.controllers.remove(0);
+    let open = "the new owner is to be open, though nobody reaches the old one";
+    wait_until(open, Duration::from_secs(5), async || shop.open().await == [true, false]).await;
+
+    shop.controllers.clear();
+    shop.controller("").await;
+    shop.until_no_switch(HEALED).await;
+    done(&shop.leader().await.vdiff(verb()).await.unwrap().into_inner());
+    done(&shop.switch(true).await.unwrap());
+}
+
 #[test]
 fn killed_around_each_step_from_the_monolith_on() {
     killed_in_passes(&FROM_THE_MONOLITH);

@@ -60,16 +60,22 @@ impl Desk {
             });
             found
                 .check(format!("older attempts have nothing open on the {side}'s database"), wrong);
-            found.check(format!("the {side}'s relay keeps up"), self.relay(side).await?);
+            found.check(format!("the {side}'s relay keeps up"), self.relay(side, facts).await?);
         }
         found.check("the cursors are those of the present epoch", cursors(mover, facts).await?);
         Ok(())
     }
 
-    async fn relay(&self, side: Side) -> Result<Option<String>> {
+    async fn relay(&self, side: Side, facts: &Facts) -> Result<Option<String>> {
         let lag = self.relay_lag(side).await?;
         if let Some(reason) = lag.stopped {
             return Ok(Some(format!("the {side}'s relay has stopped: {reason}; mend that")));
+        }
+        // The owner's is held after a switch, until the one before has sent everything.
+        if lag.held && side != facts.owner {
+            return Ok(Some(format!(
+                "the {side}'s relay is held, and no switch is under way; {RESTART}"
+            )));
         }
         let late = lag.age.as_secs_f64();
         let held = if lag.held { ", held" } else { "" };
@@ -99,6 +105,13 @@ async fn token(mover: &Mover, side: Side, facts: &Facts) -> Result<Option<String
         return Ok(None);
     }
     let (attempt, epoch) = (facts.attempt, facts.epoch);
+    if let Some(token) = token.filter(|token| token.epoch > epoch) {
+        return Ok(Some(format!(
+            "the {side}'s database has seen epoch {} and the control row is of epoch {epoch}, which is old; restore a \
+             later one, or put owner and epoch right by hand (docs/mover.md)",
+            token.epoch
+        )));
+    }
     Ok(Some(format!(
         "the {side}'s token row says {said:?} and not attempt {attempt}, epoch {epoch}; {RESTART}"
     )))
