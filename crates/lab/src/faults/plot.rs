@@ -2,6 +2,10 @@
 
 use std::time::Duration;
 
+use Finding::{Doubled, Lost, OutOfOrder, Stale};
+
+use crate::judge::Verdict;
+
 /// One mechanism, and what happens while it is gone.
 #[derive(Debug)]
 pub struct Plot {
@@ -15,6 +19,29 @@ pub struct Plot {
     pub at_switch: AtSwitch,
     /// What is done all the while.
     pub meanwhile: Meanwhile,
+    /// What the judge must find, one of these.
+    pub shows: &'static [Finding],
+}
+
+/// What a judge counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Finding {
+    Lost,
+    Doubled,
+    OutOfOrder,
+    Stale,
+}
+
+impl Finding {
+    /// How much of it there is.
+    pub const fn of(self, verdict: &Verdict) -> usize {
+        match self {
+            Self::Lost => verdict.lost,
+            Self::Doubled => verdict.doubled,
+            Self::OutOfOrder => verdict.out_of_order,
+            Self::Stale => verdict.stale,
+        }
+    }
 }
 
 /// How the mechanism is taken out.
@@ -66,7 +93,7 @@ pub enum Meanwhile {
 }
 
 impl Plot {
-    const fn of(name: &'static str, without: &'static str) -> Self {
+    const fn of(name: &'static str, without: &'static str, shows: &'static [Finding]) -> Self {
         Self {
             name,
             without,
@@ -74,6 +101,7 @@ impl Plot {
             failpoints: None,
             at_switch: AtSwitch::Nothing,
             meanwhile: Meanwhile::Nothing,
+            shows,
         }
     }
 
@@ -122,41 +150,44 @@ const FENCE_BY_CLOCK: &str = "
 
 /// All of them.
 pub const PLOTS: [Plot; 12] = [
-    Plot::of("fence-off", "the fence").sql(FENCE_OFF).at_switch(AtSwitch::Cut("gateway")),
-    Plot::of("fence-by-clock", "a fence that stays shut: it opens after 3 s")
+    Plot::of("fence-off", "the fence", &[Stale, Lost])
+        .sql(FENCE_OFF)
+        .at_switch(AtSwitch::Cut("gateway")),
+    Plot::of("fence-by-clock", "a fence that stays shut: it opens after 3 s", &[Stale, Lost])
         .sql(FENCE_BY_CLOCK)
         .at_switch(AtSwitch::Cut("gateway")),
-    Plot::of("quiesce-off", "waiting for mails that are on their way")
+    Plot::of("quiesce-off", "waiting for mails that are on their way", &[Doubled])
         .meanwhile(Meanwhile::SlowMail(Duration::from_millis(400))),
-    Plot::of("acknowledgements-off", "waiting for the pickers' acknowledgements")
+    Plot::of("acknowledgements-off", "waiting for the pickers' acknowledgements", &[Stale, Lost])
         .at_switch(AtSwitch::CutBefore),
-    Plot::of("hand-over-off", "the relays' hand-over")
+    Plot::of("hand-over-off", "the relays' hand-over", &[OutOfOrder])
         .failing("notifications", "relay.read=wait:120", 1)
         .at_switch(AtSwitch::Freeze("notifications"))
         .meanwhile(Meanwhile::FewChoosers),
-    Plot::of("fence-is-poison", "telling a refusal of the fence from a poison message")
+    Plot::of("fence-is-poison", "telling a refusal of the fence from a poison message", &[Lost])
         .at_switch(AtSwitch::FreezeControllers),
-    Plot::of("cursor-by-id", "the open transactions of a snapshot: the cursor is `id > last`")
-        .meanwhile(Meanwhile::LateCommits),
-    Plot::of("relay-by-xid", "the order of ids: the relay goes by transaction")
+    Plot::of(
+        "cursor-by-id",
+        "the open transactions of a snapshot: the cursor is `id > last`",
+        &[Lost],
+    )
+    .meanwhile(Meanwhile::LateCommits),
+    Plot::of("relay-by-xid", "the order of ids: the relay goes by transaction", &[OutOfOrder])
         .failing("monolith", "relay.read=wait:300", 1)
         .meanwhile(Meanwhile::LateEvents),
-    Plot::of("outbox-apart", "one transaction for a write and its event").failing(
-        "monolith",
-        "outbox.appended=kill",
-        4,
-    ),
-    Plot::of("offset-first", "effects before the offset's commit").failing(
+    Plot::of("outbox-apart", "one transaction for a write and its event", &[Doubled, Lost])
+        .failing("monolith", "outbox.appended=kill", 4),
+    Plot::of("offset-first", "effects before the offset's commit", &[Lost]).failing(
         "monolith",
         "consumer.committed=kill",
         2,
     ),
-    Plot::of("inbox-off", "the inbox of applied events").failing(
+    Plot::of("inbox-off", "the inbox of applied events", &[Doubled]).failing(
         "monolith",
         "consumer.applied=kill",
         2,
     ),
-    Plot::of("repeat-any", "`Ficus-Fenced` as the only reason to repeat a write")
+    Plot::of("repeat-any", "`Ficus-Fenced` as the only reason to repeat a write", &[Doubled])
         .failing("monolith", "write.committed=kill", 6)
         .meanwhile(Meanwhile::NoKeys),
 ];

@@ -18,6 +18,8 @@ pub struct Verdict {
     pub unknown: usize,
     /// Of the unknown, those that a repeat with the same idempotency key settled.
     pub unknown_converged: usize,
+    /// Of these, those that the repeat said were done; the others were refused.
+    pub unknown_done: usize,
     pub lost: usize,
     pub doubled: usize,
     pub out_of_order: usize,
@@ -88,13 +90,15 @@ pub fn judge(ledger: &Ledger<Effect>, facts: &Facts, taken: &Taken) -> Verdict {
 fn count(ledger: &Ledger<Effect>) -> Verdict {
     let first = || ledger.records().iter().filter(|record| record.repeats.is_none());
     let of = |class| first().filter(|record| record.class == class).count();
-    let repeated = ledger.records().iter().filter(|record| record.repeats.is_some());
-    let converged = repeated.filter(|record| record.class != Class::Unknown).count();
+    let repeated = || ledger.records().iter().filter(|record| record.repeats.is_some());
+    let converged = repeated().filter(|record| record.class != Class::Unknown).count();
+    let done = repeated().filter(|record| record.class == Class::Acknowledged).count();
     Verdict {
         acknowledged: of(Class::Acknowledged),
         refused: of(Class::Refused),
         unknown: of(Class::Unknown),
         unknown_converged: converged,
+        unknown_done: done,
         ..Verdict::default()
     }
 }

@@ -46,7 +46,7 @@ pub struct Arguments {
     /// The same seed gives the same history and the same requests
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Requests a second; about 36 of 100 are writes
+    /// Requests a second; about 32 of 100 are writes
     #[arg(long, default_value_t = 200.0, value_parser = rate)]
     rate: f64,
     /// Changes of owner in chapter 4, at least; it goes there and back and ends at the service
