@@ -113,7 +113,7 @@ async fn elsewhere(ground: &Ground, stack: &Stack) -> Result<String> {
 }
 
 /// Ours, from the command that starts it until the last row is there; then everything is taken away again.
-async fn moved(ground: &Ground, stack: &Stack) -> Result<Duration> {
+pub(super) async fn moved(ground: &Ground, stack: &Stack) -> Result<Duration> {
     let verb = async |verb: &str| {
         moves::insist(&ground.root, &format!(".ficus/bin/ficus move notifications {verb}")).await
     };

@@ -6,6 +6,7 @@
 
 mod capture;
 mod copy;
+mod felt;
 mod figure;
 mod hop;
 mod idle;

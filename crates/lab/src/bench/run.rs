@@ -8,7 +8,7 @@ use comfy_table::{Table, presets};
 use serde::Serialize;
 
 use super::figure::{COLUMNS, Figure};
-use super::{capture, copy, hop, idle, load, relay, signup, switch};
+use super::{capture, copy, felt, hop, idle, load, relay, signup, switch};
 use crate::head::{Head, server_version};
 use crate::print;
 use crate::screen::Screen;
@@ -59,6 +59,8 @@ enum Bench {
     Capture,
     /// The copy of a capability's rows, beside COPY and logical replication
     Copy,
+    /// How long requests take while a capability is copied, beside none
+    Felt,
     /// What a request costs the load tester, beside wrk and h2load
     Load,
     /// The relay's backlog, beside a raw producer, and how long an event takes
@@ -143,6 +145,7 @@ async fn measured(ground: &Ground, name: Bench) -> Result<Vec<Figure>> {
         Bench::Hop => hop::measure(ground).await,
         Bench::Capture => capture::measure(ground).await,
         Bench::Copy => copy::measure(ground).await,
+        Bench::Felt => Box::pin(felt::measure(ground)).await,
         Bench::Load => load::measure(ground).await,
         Bench::Relay => relay::measure(ground).await,
         Bench::Signup => signup::measure(ground).await,
