@@ -26,9 +26,10 @@ for package in ficus-gateway ficus-controller ficus-cli ficus-control-api ficus-
     failed=1
   fi
 done
-for manifest in crates/*/Cargo.toml; do
-  if grep -qE 'services/' "$manifest"; then
-    echo "$manifest depends on a service"
+services=$(awk '/^name = /{gsub("\"", "", $3); print $3; nextfile}' services/*/Cargo.toml | paste -sd '|')
+for package in $(awk '/^name = /{gsub("\"", "", $3); print $3; nextfile}' {crates,services}/*/Cargo.toml); do
+  if cargo tree --offline -q -p "$package" -e normal --prefix none | tail -n +2 | grep -qE "^($services) "; then
+    echo "$package depends on a service"
     failed=1
   fi
 done

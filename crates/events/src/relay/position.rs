@@ -166,7 +166,7 @@ mod tests {
             Migrations { migrator: &crate::MIGRATOR, table: "_sqlx_migrations_events" };
         let database = database(Server::First, &[migrations]).await;
         let pool = database.pool().await;
-        let old = lease(&pool, "old").await;
+        let old = lease(&pool, "relay").await;
         append_one(&pool).await;
         let read = page::next(&pool, &old, None).await.unwrap().unwrap();
         assert_eq!((read.page.rows.len(), read.page.is_last), (1, true));
@@ -175,12 +175,15 @@ mod tests {
             .execute(&pool)
             .await
             .unwrap();
-        let new = lease(&pool, "new").await;
+        // The token alone tells them apart, as where one process leads again and something of before comes late.
+        let new = lease(&pool, "relay").await;
         assert!(!advance(&pool, &old, &read.position, &read.page).await.unwrap());
+        stop(&pool, &old, "too late").await.unwrap();
         assert!(page::next(&pool, &old, None).await.unwrap().is_none());
         let read = page::next(&pool, &new, None).await.unwrap().unwrap();
         assert!(advance(&pool, &new, &read.position, &read.page).await.unwrap());
         assert!(!advance(&pool, &new, &read.position, &read.page).await.unwrap());
         assert_eq!(has_work(&pool, &new).await.unwrap(), Some(false));
+        assert_eq!(crate::lag(&pool, CAPABILITY).await.unwrap().stopped, None);
     }
 }

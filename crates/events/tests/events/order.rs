@@ -8,7 +8,8 @@ use std::{
 
 use ficus_events::lag;
 use ficus_owners::Side;
-use ficus_process::{random, trace};
+use ficus_process::trace;
+use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
 use sqlx::PgPool;
 use tracing::Instrument as _;
 use trellis_testkit::{noticed, setting};
@@ -28,34 +29,26 @@ fn events_wanted() -> usize {
 
 /// Begins early, which gives its transactions low numbers, and commits late, so that lower ids become visible
 /// after higher ones; sometimes it does not commit at all. Returns how many events it has committed.
-async fn writer(bench: Arc<Bench>, pool: PgPool, number: usize) -> usize {
+async fn writer(bench: Arc<Bench>, pool: PgPool, number: usize, seed: u64) -> usize {
+    let mut random = StdRng::seed_from_u64(seed.wrapping_add(number as u64));
     let mut committed = 0;
     while committed < events_wanted() / WRITERS {
         let mut tx = pool.begin().await.unwrap();
         bench.write(&mut tx, &format!("own-{number}"), b"").await;
-        tokio::time::sleep(Duration::from_micros(below(4_000) as u64)).await;
+        tokio::time::sleep(Duration::from_micros(random.random_range(0..4_000))).await;
         // In one order for all, so that they wait for each other without a deadlock.
-        let books: BTreeSet<usize> = (1..EVENTS_EACH).map(|_| below(BOOKS)).collect();
+        let books: BTreeSet<usize> =
+            (1..EVENTS_EACH).map(|_| random.random_range(0..BOOKS)).collect();
         for book in &books {
             bench.write(&mut tx, &format!("book-{book}"), b"").await;
         }
-        tokio::time::sleep(Duration::from_micros(below(4_000) as u64)).await;
-        if below(10) > 0 {
+        tokio::time::sleep(Duration::from_micros(random.random_range(0..4_000))).await;
+        if random.random_range(0..10) > 0 {
             tx.commit().await.unwrap();
             committed += 1 + books.len();
         }
     }
     committed
-}
-
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    clippy::cast_precision_loss,
-    reason = "small"
-)]
-fn below(end: usize) -> usize {
-    (random::unit() * end as f64) as usize
 }
 
 pub fn assert_in_order(applied: &[(String, i64)]) {
@@ -73,11 +66,13 @@ async fn eight_writers_who_commit_late_lose_nothing_and_keep_every_keys_order() 
     bench.start_relay("relay-2");
     bench.start_consumer(&owners(Side::Monolith), Side::Monolith);
 
+    let seed = setting("FICUS_SEED", u64::from(std::process::id()));
+    eprintln!("FICUS_SEED={seed} writes the same again");
     let begun = Instant::now();
     let shared = Arc::new(bench);
     let pool = shared.database.pool().await;
     let writers: Vec<_> = (0..WRITERS)
-        .map(|number| tokio::spawn(writer(Arc::clone(&shared), pool.clone(), number)))
+        .map(|number| tokio::spawn(writer(Arc::clone(&shared), pool.clone(), number, seed)))
         .collect();
     half_applied(&shared).await;
     // As after a crash between the delivery report and the advance: the other one leads, and sends again.

@@ -5,10 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use ficus_events::{
-    Kafka,
-    dead_letters::{self, Action, DeadLetter, Scope},
-};
+use ficus_events::dead_letters::DeadLetter;
 use ficus_owners::Side;
 use rdkafka::{
     ClientConfig,
@@ -16,7 +13,8 @@ use rdkafka::{
     message::{Header, OwnedHeaders},
     producer::{DeliveryFuture, FutureProducer, FutureRecord},
 };
-use trellis_testkit::{kafka, wait_until};
+use serde_json::Value;
+use trellis_testkit::{binary, kafka, wait_until};
 use uuid::Uuid;
 
 use crate::{
@@ -193,7 +191,27 @@ async fn poison_amid_a_stream_goes_aside_and_what_can_be_mended_is_redriven_in_o
     assert_told(&letters(&bench).await, &wanted);
     assert_committed(&bench);
     redriven(&bench, &mut sender, wanted.len()).await;
+    let topic = format!("{}.dlq", bench.topic);
     bench.stop().await;
+    let (status, letters) = redrive(&["--topic", &topic, "--timeout", "1s"]).await;
+    assert_eq!((status, letters[0].as_str()), (1, "stays"), "nobody is there to do it");
+}
+
+/// `ficus dlq redrive`: its exit status, and the outcome of each letter.
+async fn redrive(which: &[&str]) -> (i32, Vec<String>) {
+    let output = tokio::process::Command::new(binary("ficus"))
+        .args(["--json", "dlq", "--brokers", &kafka(), "redrive"])
+        .args(which)
+        .kill_on_drop(true)
+        .output()
+        .await
+        .unwrap();
+    let complained = String::from_utf8_lossy(&output.stderr);
+    let told: Value = serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|error| panic!("redrive {which:?}: {error}: {complained}"));
+    let outcome = |letter: &Value| letter["outcome"].as_str().unwrap().to_owned();
+    let letters = told["letters"].as_array().unwrap().iter().map(outcome).collect();
+    (output.status.code().unwrap(), letters)
 }
 
 fn assert_told(letters: &[DeadLetter], wanted: &BTreeMap<String, &str>) {
@@ -237,12 +255,18 @@ async fn redriven(bench: &Bench, sender: &mut Sender, before: usize) {
         letters(bench).await.len() == before + 2 * waiting.len()
     })
     .await;
+    let topic = format!("{}.dlq", bench.topic);
+    let of_key = ["--topic", &topic, "--key", waiting.first().unwrap()];
+    let planned = redrive(&[&of_key[..], &["--dry-run"]].concat()).await;
+    assert_eq!(planned, (0, vec!["would be asked for".to_owned(); 3]));
+    let too_early = redrive(&of_key).await;
+    assert_eq!(too_early, (2, ["failed", "stays", "stays"].map(str::to_owned).into()));
+
     bench.run("INSERT INTO mended VALUES ('a ladder')").await;
     let dead = letters(bench).await;
-    let kafka = Kafka::from(kafka());
-    let asked =
-        dead_letters::redrive(&kafka, Action::Redrive, &dead, Scope::Everything, PATIENCE, |_| {});
-    asked.await.unwrap();
+    let (status, told) = redrive(&["--topic", &topic, "--consumer", &bench.group]).await;
+    let applied = told.iter().filter(|outcome| *outcome == "applied").count();
+    assert_eq!((status, applied), (2, 3 * waiting.len()), "the others stay: {told:?}");
     assert_eq!(letters(bench).await.len(), before - waiting.len());
     let applied = bench.applied().await;
     assert_in_order(&applied);

@@ -19,6 +19,8 @@ const SILENCE: Duration = Duration::from_secs(5);
 const RECOVERY: Duration = Duration::from_secs(3);
 const WELL: Duration = Duration::from_secs(2);
 const EVERY: Duration = Duration::from_millis(50);
+/// Whose databases fall silent in turns.
+const PROGRAMS: [&str; 2] = ["monolith", "notifications"];
 /// `FICUS_CUTS=200` for a run by hand.
 const CUTS: u64 = 4;
 
@@ -58,8 +60,9 @@ async fn ask(gateway: String, person: Person, task: i64, ended: Arc<AtomicBool>,
 async fn in_use(stack: &Stack, program: &str) -> u64 {
     let served = http::send(&stack.metrics(program), "GET /metrics", "", "").await.1;
     let lines = served.lines().filter(|line| line.starts_with("db_client_connection_count{"));
-    let used = lines.filter(|line| line.contains("\"used\""));
-    used.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum()
+    let used: Vec<&str> = lines.filter(|line| line.contains("\"used\"")).collect();
+    assert!(!used.is_empty(), "{program} does not tell its connections: {served}");
+    used.iter().map(|line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap()).sum()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -84,9 +87,11 @@ async fn a_database_that_was_silent_is_used_again_at_once() {
     let asking =
         tokio::spawn(ask(stack.gateway(), person, task, Arc::clone(&ended), Arc::clone(&answers)));
     for cut in 0..setting("FICUS_CUTS", CUTS) {
-        let partition = &partitions[usize::from(cut % 2 == 1)];
+        let side = usize::from(cut % 2 == 1);
+        let partition = &partitions[side];
         partition.cut();
         tokio::time::sleep(SILENCE).await;
+        assert!(in_use(&stack, PROGRAMS[side]).await > 0, "in silence {cut} nothing waits");
         partition.mend();
         let well_from = Instant::now() + RECOVERY;
         tokio::time::sleep(RECOVERY + WELL).await;
@@ -103,7 +108,7 @@ async fn a_database_that_was_silent_is_used_again_at_once() {
     }
     ended.store(true, Ordering::Relaxed);
     asking.await.unwrap();
-    for program in ["monolith", "notifications"] {
+    for program in PROGRAMS {
         wait_until(&format!("no connection of {program} is held"), PATIENCE / 4, async || {
             in_use(&stack, program).await == 0
         })

@@ -2,11 +2,14 @@
 //! topic, whatever goes wrong with them.
 
 use std::fs;
+use std::io::ErrorKind;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
-use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
 use trellis_testkit::wait_until;
 
 use crate::http;
@@ -18,9 +21,17 @@ const TOKEN: &str = "canary-token-0123456789abcdef";
 const EMAIL: &str = "canary-person@example.org";
 const STRANGER: &str = "canary-stranger@example.org";
 
-/// Asks to be traced, so that every span of it is kept.
 async fn ask(stack: &Stack, line: &str, token: &str, body: &str) -> (u16, String) {
-    let id = format!("{:032x}", u128::from_ne_bytes(ficus_process::random::bytes()));
+    ask_in(&trace(), stack, line, token, body).await
+}
+
+/// The id of a new trace.
+fn trace() -> String {
+    format!("{:032x}", u128::from_ne_bytes(ficus_process::random::bytes()))
+}
+
+/// Asks to be traced, so that every span of it is kept.
+async fn ask_in(id: &str, stack: &Stack, line: &str, token: &str, body: &str) -> (u16, String) {
     let key = format!("key-{id}");
     let headers = format!(
         "traceparent: 00-{id}-00f067aa0ba902b7-01\r\nIdempotency-Key: {key}\r\nAuthorization: Bearer {token}\r\n"
@@ -32,10 +43,12 @@ fn refused((status, answer): (u16, String)) {
     assert!((400..=422).contains(&status), "{status} {answer}");
 }
 
-/// Everything that a person does with what must stay secret, right and wrong; the session's token.
-async fn live(stack: &Stack, email: &str) -> String {
+/// Everything that a person does with what must stay secret, right and wrong; the session's token, and the id of the
+/// sign-up's trace.
+async fn live(stack: &Stack, email: &str) -> (String, String) {
     let sign_up = json!({"email": email, "name": "Somebody", "password": PASSWORD}).to_string();
-    let (status, answer) = ask(stack, "POST /v1/sign-up", TOKEN, &sign_up).await;
+    let trace = trace();
+    let (status, answer) = ask_in(&trace, stack, "POST /v1/sign-up", TOKEN, &sign_up).await;
     assert_eq!(status, 200, "{answer}");
     let answer: serde_json::Value = serde_json::from_str(&answer).unwrap();
     let (token, workspace) = (answer["token"].as_str().unwrap(), &answer["workspace_id"]);
@@ -61,14 +74,30 @@ async fn live(stack: &Stack, email: &str) -> String {
     refused(ask(stack, "GET /v1/inbox", TOKEN, "").await);
     let query = format!("GET /v1/inbox?page_token={TOKEN}&token={token}&email={email}");
     refused(ask(stack, &query, token, "").await);
-    token.to_owned()
+    (token.to_owned(), trace)
 }
 
-/// A mail server that refuses everybody by name.
-async fn refuse_mails(listener: TcpListener) {
+/// Passes on to the mail server, and from a moment on is one that refuses everybody by name.
+async fn mail_server(listener: TcpListener, sandbox: SocketAddr, refuses: CancellationToken) {
     while let Ok((stream, _)) = listener.accept().await {
-        tokio::spawn(refuse(stream));
+        tokio::spawn(converse(stream, sandbox, refuses.clone()));
     }
+}
+
+async fn converse(
+    mut stream: TcpStream,
+    sandbox: SocketAddr,
+    refuses: CancellationToken,
+) -> std::io::Result<()> {
+    if refuses.is_cancelled() {
+        return refuse(stream).await;
+    }
+    let mut passed_on = TcpStream::connect(sandbox).await?;
+    tokio::select! {
+        _ = copy_bidirectional(&mut stream, &mut passed_on) => {}
+        () = refuses.cancelled() => {}
+    }
+    Ok(())
 }
 
 async fn refuse(stream: TcpStream) -> std::io::Result<()> {
@@ -105,49 +134,59 @@ fn contains(hay: &[u8], needle: &str) -> bool {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_secret_is_in_a_log_a_trace_a_metric_or_a_topic() {
-    let mut stack = Stack::start().await;
-    let first = live(&stack, EMAIL).await;
-    stack.copied().await;
-    stack.switch(true).await;
-    let second = live(&stack, &format!("second-{EMAIL}")).await;
-    stack.has_sent("notifications").await;
-    wait_until("the spans of both have arrived", PATIENCE, async || {
-        let spans = fs::read_to_string(stack.folder().join("spans.jsonl")).unwrap_or_default();
-        spans.contains("take a mail") && spans.contains("Introspect")
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let stack = Stack::start_with(async |environment| {
+        let (_, smtp) = environment.iter_mut().find(|(name, _)| *name == "SMTP_ADDRESS").unwrap();
+        *smtp = address.to_string();
     })
     .await;
-    let mut kept: Vec<(String, Vec<u8>)> = Vec::new();
-    for program in PROGRAMS {
-        let metrics = http::send(&stack.metrics(program), "GET /metrics", "", "").await.1;
-        kept.push((format!("the metrics of {program}"), metrics.into_bytes()));
-    }
+    let closing = CancellationToken::new();
+    tokio::spawn(mail_server(listener, stack.smtp(), closing.clone()));
 
-    let smtp = stack.smtp();
-    kept.push(("the log of sandbox".to_owned(), stack.log("sandbox").into_bytes()));
-    stack.kill("sandbox");
-    tokio::spawn(refuse_mails(TcpListener::bind(smtp).await.unwrap()));
-    let third = live(&stack, &format!("third-{EMAIL}")).await;
-    wait_until("a mail was refused", PATIENCE, async || {
+    let (first, _) = live(&stack, EMAIL).await;
+    stack.copied().await;
+    stack.switch(true).await;
+    let (second, sent) = live(&stack, &format!("second-{EMAIL}")).await;
+    let spans = || fs::read_to_string(stack.folder().join("spans.jsonl")).unwrap_or_default();
+    let has = |trace: &str, name: &str| {
+        spans().lines().any(|span| span.contains(trace) && span.contains(name))
+    };
+    wait_until("a mail was sent", PATIENCE, async || has(&sent, "take a mail")).await;
+    closing.cancel();
+    let (third, refused) = live(&stack, &format!("third-{EMAIL}")).await;
+    wait_until("a mail was refused", PATIENCE, async || has(&refused, "send mail")).await;
+    wait_until("the refusal is recorded", PATIENCE, async || {
         let statement = "SELECT count(*) FROM deliveries WHERE last_error LIKE '%550%'";
         sqlx::query_scalar::<_, i64>(statement).fetch_one(&stack.service).await.unwrap() > 0
     })
     .await;
+    stack.has_sent("notifications").await;
 
-    for program in PROGRAMS.into_iter().filter(|program| *program != "sandbox") {
+    let mut kept: Vec<(String, Vec<u8>)> = Vec::new();
+    for program in PROGRAMS {
+        let (status, metrics) = http::send(&stack.metrics(program), "GET /metrics", "", "").await;
+        assert_eq!(status, 200, "{metrics}");
+        kept.push((format!("the metrics of {program}"), metrics.into_bytes()));
         kept.push((format!("the log of {program}"), stack.log(program).into_bytes()));
     }
     let mut paths = Vec::new();
     files(stack.folder(), &mut paths);
-    assert!(
-        paths.iter().any(|path| path.to_string_lossy().contains("trellis.auth.v1")),
-        "no topic"
-    );
     for path in paths {
-        if let Ok(bytes) = fs::read(&path) {
-            kept.push((path.display().to_string(), bytes));
+        match fs::read(&path) {
+            Ok(bytes) => kept.push((path.display().to_string(), bytes)),
+            // The broker writes segments anew and removes them.
+            Err(error) => assert_eq!(error.kind(), ErrorKind::NotFound, "{}", path.display()),
         }
     }
-    // They were under way: where they belong they are found.
+    // What they were in was kept where it is looked for, and where they belong they are found.
+    let is_kept = |what: &str, place: &str| {
+        let found = kept.iter().any(|(path, bytes)| path.contains(place) && contains(bytes, what));
+        assert!(found, "{what} is not in {place}");
+    };
+    is_kept("trellis.events.v1.UserSignedUp", "trellis.auth.v1");
+    is_kept(&refused, "spans.jsonl");
+    is_kept("http_server_request_duration", "the metrics of gateway");
     assert!(contains(&fs::read(stack.mail_file()).unwrap(), "canary-person"));
     let secrets =
         [PASSWORD, WRONG, TOKEN, "canary-person", "canary-stranger", &first, &second, &third];

@@ -4,6 +4,7 @@
 
 mod crew;
 mod cut_off;
+mod ends;
 mod harbour;
 mod moved;
 mod stand;

@@ -3,6 +3,7 @@
 use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
+    process::Command,
     time::Duration,
 };
 
@@ -40,7 +41,7 @@ pub struct Gateway {
     pub address: SocketAddr,
     /// Between it and the control database.
     pub wire: Wire,
-    _program: Program,
+    program: Program,
 }
 
 impl Stand {
@@ -100,7 +101,13 @@ impl Stand {
         let arguments = arguments(&self.config, address, name);
         let mut program = Program::start(binary("gateway"), arguments, environment);
         program.healthy(address).await;
-        Gateway { name: name.to_owned(), address, wire, _program: program }
+        Gateway { name: name.to_owned(), address, wire, program }
+    }
+
+    /// Those whom a switch waits for.
+    pub async fn pickers(&self) -> Vec<String> {
+        let control = self.databases[2].pool().await;
+        sqlx::query_scalar("SELECT picker FROM picker").fetch_all(&control).await.unwrap()
     }
 
     /// `ficus move logbook …`, which must succeed; what it printed for machines.
@@ -160,6 +167,16 @@ impl Stand {
             old == new
         })
         .await;
+    }
+}
+
+impl Gateway {
+    /// Tells it to end, and waits until it has.
+    pub async fn end(&mut self) {
+        let id = self.program.id().to_string();
+        assert!(Command::new("kill").args(["-s", "TERM", &id]).status().unwrap().success());
+        let ended = async || !self.program.is_running();
+        wait_until("the gateway has ended", Duration::from_secs(10), ended).await;
     }
 }
 

@@ -1,7 +1,7 @@
 //! Random walks over all verbs. Controllers die at random places and moments, and the mover's connections are ended;
 //! at the end of each walk the journal explains the state, the doctor finds nothing, and no write is lost or doubled.
 
-use std::{net::SocketAddr, process::Command, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr, process::Command, time::Duration};
 
 use ficus_control_api::control::v1::{
     CompleteRequest, CreateRequest, Move, Outcome, StatusRequest, SwitchRequest,
@@ -54,7 +54,7 @@ const PLACES: [&str; 24] = [
     "C9",
 ];
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Step {
     Create,
     Prepare,
@@ -127,10 +127,10 @@ type Leader = MovesClient<Channel>;
 
 /// Who leads, and the move as that one tells it: `None` before it was created. Those that die meanwhile, as at a
 /// takeover, are replaced.
-async fn led(shop: &mut Shop, rng: &mut StdRng) -> (Leader, Option<Move>) {
+async fn led(shop: &mut Shop, rng: &mut StdRng, died: &mut usize) -> (Leader, Option<Move>) {
     let mut led = None;
     wait_until("a leader is to tell the state", AT_REST, async || {
-        replace(shop, rng).await;
+        *died += replace(shop, rng).await;
         led = told(shop).await;
         led.is_some()
     })
@@ -201,18 +201,20 @@ async fn strike(blow: Blow, (pid, address): (u32, SocketAddr), databases: [PgPoo
     }
 }
 
-/// One more for each controller that is dead.
-async fn replace(shop: &mut Shop, rng: &mut StdRng) {
-    let mut alive = Vec::new();
+/// One more for each controller that is dead; how many those were.
+async fn replace(shop: &mut Shop, rng: &mut StdRng) -> usize {
+    let (mut alive, before) = (Vec::new(), shop.controllers.len());
     for controller in std::mem::take(&mut shop.controllers) {
         if listens(controller.address).await {
             alive.push(controller);
         }
     }
     shop.controllers = alive;
+    let died = before - shop.controllers.len();
     while shop.controllers.len() < 2 {
         shop.controller(&failpoint(rng)).await;
     }
+    died
 }
 
 /// Waits until nothing is under way and the doctor finds nothing; what it finds else is the test's failure.
@@ -253,13 +255,30 @@ async fn judge(shop: &mut Shop, writers: Writers) -> Move {
     healthy(shop).await
 }
 
-/// What a walk came to.
+/// What walks came to.
 #[derive(Debug, Default)]
 struct Walked {
     steps: usize,
     refused: usize,
     cut_off: usize,
+    /// Controllers that died.
+    died: usize,
+    /// How often each verb was carried out.
+    done: BTreeMap<Step, usize>,
     end: String,
+}
+
+impl Walked {
+    fn add(&mut self, other: &Self) {
+        self.steps += other.steps;
+        self.refused += other.refused;
+        self.cut_off += other.cut_off;
+        self.died += other.died;
+        for (step, times) in &other.done {
+            *self.done.entry(*step).or_default() += times;
+        }
+        self.end = format!("{} {}", self.end, other.end);
+    }
 }
 
 async fn walk(seed: u64) -> Walked {
@@ -269,7 +288,7 @@ async fn walk(seed: u64) -> Walked {
     let mut walked = Walked { steps: rng.random_range(6..=14), ..Walked::default() };
     let mut path = Vec::new();
     for number in 0..walked.steps {
-        let (mut moves, state) = led(&mut shop, &mut rng).await;
+        let (mut moves, state) = led(&mut shop, &mut rng, &mut walked.died).await;
         let state = state.unwrap_or_default();
         // The first one is created, so that there is a state to end in.
         let step = if number == 0 {
@@ -285,7 +304,8 @@ async fn walk(seed: u64) -> Walked {
         let striking = tokio::spawn(strike(blow, leader, databases));
         let asking = tokio::time::timeout(ANSWERED, ask(&mut moves, step)).await;
         match asking.unwrap_or_else(|_| panic!("walk {seed}: no answer: {path:#?}")) {
-            Ok(outcome) => walked.refused += usize::from(!outcome.done),
+            Ok(outcome) if outcome.done => *walked.done.entry(step).or_default() += 1,
+            Ok(_) => walked.refused += 1,
             Err(_) => walked.cut_off += 1,
         }
         striking.await.unwrap();
@@ -305,13 +325,15 @@ fn random_walks_end_where_the_journal_says_and_the_doctor_finds_nothing() {
     let replay = |seed| format!("FICUS_SEED={seed} FICUS_WALKS=1 walks it again");
     let mut sum = Walked::default();
     for walked in in_lanes(LANES, first..first + walks, replay, walk) {
-        sum.steps += walked.steps;
-        sum.refused += walked.refused;
-        sum.cut_off += walked.cut_off;
-        sum.end = format!("{} {}", sum.end, walked.end);
+        sum.add(&walked);
     }
     println!("{sum:?}");
     assert!(sum.refused < sum.steps / 2, "most of it was refused: {sum:?}");
+    // Fewer walks may miss a verb by chance.
+    if walks >= WALKS {
+        let missed: Vec<_> = STEPS.iter().filter(|step| !sum.done.contains_key(*step)).collect();
+        assert!(missed.is_empty() && sum.died > 0, "{missed:?} were never carried out: {sum:?}");
+    }
 }
 
 /// The shortest walk that needs a takeover to open the owner.
