@@ -2,11 +2,8 @@
 
 use std::{str::FromStr, time::Duration};
 
-use ficus_pg::begin_with;
-use sqlx::{
-    PgPool, Postgres, Transaction,
-    postgres::{PgConnectOptions, PgPoolOptions},
-};
+use ficus_pg::{Session, acquire, begin_with, options as pool};
+use sqlx::{PgPool, postgres::PgConnectOptions};
 
 use crate::{Error, Result, Side};
 
@@ -66,32 +63,32 @@ impl Database {
     }
 
     /// A transaction that reads one snapshot and can write nothing.
-    pub async fn read(&self) -> Result<Transaction<'static, Postgres>> {
+    pub async fn read(&self) -> Result<Session> {
         begin_with(&self.follow, BEGIN_READ).await.map_err(|e| self.error(e))
     }
 
     /// The same for a page.
-    pub async fn read_page(&self) -> Result<Transaction<'static, Postgres>> {
+    pub async fn read_page(&self) -> Result<Session> {
         begin_with(&self.pages, BEGIN_READ).await.map_err(|e| self.error(e))
     }
 
-    pub async fn write(&self) -> Result<Transaction<'static, Postgres>> {
+    pub async fn write(&self) -> Result<Session> {
         begin_with(&self.follow, BEGIN_WRITE).await.map_err(|e| self.error(e))
     }
 
     /// A transaction that writes as the mover: it passes fences, and what it does is not captured.
-    pub async fn apply(&self) -> Result<Transaction<'static, Postgres>> {
+    pub async fn apply(&self) -> Result<Session> {
         begin_with(&self.follow, BEGIN_APPLY).await.map_err(|e| self.error(e))
     }
 
     /// The same for a page.
-    pub async fn apply_page(&self) -> Result<Transaction<'static, Postgres>> {
+    pub async fn apply_page(&self) -> Result<Session> {
         begin_with(&self.pages, BEGIN_APPLY).await.map_err(|e| self.error(e))
     }
 
     /// Connects as many sessions as a fence needs, so that it need not wait for them.
     pub async fn warm(&self, tables: usize) -> Result<()> {
-        let connections = (0..tables.min(32)).map(|_| self.steps.acquire());
+        let connections = (0..tables.min(32)).map(|_| acquire(&self.steps));
         futures::future::try_join_all(connections).await.map_err(|e| self.error(e))?;
         Ok(())
     }
@@ -143,11 +140,4 @@ fn fixed() -> [(&'static str, &'static str); 8] {
         ("jit", "off"),
         ("max_parallel_workers_per_gather", "0"),
     ]
-}
-
-fn pool(connections: u32) -> PgPoolOptions {
-    PgPoolOptions::new()
-        .max_connections(connections)
-        .acquire_timeout(Duration::from_secs(3))
-        .max_lifetime(Duration::from_mins(30))
 }

@@ -1,5 +1,6 @@
 //! Shutting and opening a side, table by table, each in a transaction of its own.
 
+use ficus_pg::on;
 use std::time::{Duration, Instant};
 
 use crate::{
@@ -56,7 +57,7 @@ impl Mover {
                     .bind(attempt)
                     .bind(table)
                     .bind(shut)
-                    .execute(&database.steps)
+                    .execute(on(&database.steps))
                     .await
             };
             bounded(database, table, budget, call).await.map(drop)
@@ -77,7 +78,7 @@ impl Mover {
         sqlx::query_scalar(
             "SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM ficus.refused",
         )
-        .fetch_one(&database.follow)
+        .fetch_one(on(&database.follow))
         .await
         .map_err(|e| database.error(e))
     }
@@ -136,7 +137,7 @@ pub(crate) async fn step(
             .bind(attempt)
             .bind(table)
             .bind(more)
-            .execute(&database.steps)
+            .execute(on(&database.steps))
             .await
     };
     bounded(database, table, PATIENT, call).await.map(drop)

@@ -3,6 +3,7 @@
 use crate::{
     Direction, FenceState, Mover, Result, Side, database::Database, uninstall::retired_name,
 };
+use ficus_pg::on;
 
 /// A direction's cursor, as its target's database has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,7 +19,7 @@ impl Mover {
     pub async fn installed(&self, side: Side) -> Result<Vec<String>> {
         let database = self.database(side);
         let migrated: bool = sqlx::query_scalar("SELECT to_regclass('ficus.cursor') IS NOT NULL")
-            .fetch_one(&database.follow)
+            .fetch_one(on(&database.follow))
             .await
             .map_err(|e| database.error(e))?;
         if !migrated {
@@ -46,7 +47,7 @@ impl Mover {
         )
         .bind(&self.inner.capability)
         .bind(self.tables_of(side))
-        .fetch_all(&database.follow)
+        .fetch_all(on(&database.follow))
         .await
         .map_err(|e| database.error(e))
     }
@@ -59,7 +60,7 @@ impl Mover {
         )
         .bind(&self.inner.capability)
         .bind(direction.as_str())
-        .fetch_optional(&target.follow)
+        .fetch_optional(on(&target.follow))
         .await
         .map_err(|e| target.error(e))?;
         Ok(row.map(|(epoch, closed)| CursorState { epoch, closed }))
@@ -76,7 +77,7 @@ impl Mover {
         )
         .bind(&self.inner.capability)
         .bind(below)
-        .fetch_one(&database.follow)
+        .fetch_one(on(&database.follow))
         .await
         .map_err(|e| database.error(e))
     }
@@ -98,7 +99,7 @@ pub(crate) async fn fence_of(database: &Database, tables: &[String]) -> Result<F
            AND t.tgname LIKE 'ficus\\_fence\\_%'",
     )
     .bind(tables)
-    .fetch_one(&database.follow)
+    .fetch_one(on(&database.follow))
     .await
     .map_err(|e| database.error(e))?;
     let all = i64::try_from(3 * tables.len()).unwrap_or(i64::MAX);

@@ -1,5 +1,6 @@
 //! Prepare: views, capture and fences on both sides, and the cursor that the copy starts from.
 
+use ficus_pg::on;
 use ficus_process::fault;
 
 use crate::{
@@ -46,7 +47,7 @@ impl Mover {
                 .bind(key)
                 .bind(&links)
                 .bind(shut)
-                .execute(&database.steps)
+                .execute(on(&database.steps))
                 .await
         };
         bounded(database, table, PATIENT, call).await.map(drop)

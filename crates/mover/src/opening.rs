@@ -1,6 +1,7 @@
 //! C5 and C7: the new owner's opening, prepared before the point of no return and committed after it.
 
-use sqlx::{PgConnection, Postgres, Transaction};
+use ficus_pg::{Session, acquire, on};
+use sqlx::PgConnection;
 
 use crate::{
     Direction, Error, Mover, Result,
@@ -15,7 +16,7 @@ use crate::{
 pub struct Opening {
     mover: Mover,
     direction: Direction,
-    transaction: Transaction<'static, Postgres>,
+    transaction: Session,
 }
 
 impl Opening {
@@ -109,7 +110,7 @@ impl Mover {
     ) -> Result<()> {
         let (source, target) =
             (self.database(direction.source()), self.database(direction.target()));
-        let mut connection = source.follow.acquire().await.map_err(|e| source.error(e))?;
+        let mut connection = acquire(&source.follow).await.map_err(|e| source.error(e))?;
         let look = self.look(&mut connection, direction, "3:3:").await;
         let look = look.map_err(|e| source.error(e))?;
         if look.recovering {
@@ -132,7 +133,7 @@ impl Mover {
             .bind(look.system)
             .bind(look.timeline)
             .bind(&look.definitions)
-            .execute(&target.steps)
+            .execute(on(&target.steps))
             .await
         };
         bounded(target, "ficus.cursor", FENCE_BUDGET, call).await.map(drop)

@@ -1,5 +1,6 @@
 //! What stands against a switch or a completion, and what can be told of a move.
 
+use ficus_pg::on;
 use sqlx::PgPool;
 
 use crate::{
@@ -89,7 +90,7 @@ impl Mover {
                             ELSE a.xact_start < clock_timestamp() - interval '250 ms' END)",
         )
         .bind(self.tables_of(side))
-        .fetch_all(&database.follow)
+        .fetch_all(on(&database.follow))
         .await
         .map_err(|e| database.error(e))?;
         Ok(rows
@@ -115,7 +116,7 @@ impl Mover {
                AND v.oid <> c.oid AND v.relnamespace <> 'ficus'::regnamespace",
         )
         .bind(&tables)
-        .fetch_all(&monolith.follow)
+        .fetch_all(on(&monolith.follow))
         .await
         .map_err(|e| monolith.error(e))?;
         for (table, view) in views {
@@ -129,7 +130,7 @@ impl Mover {
         )
         .bind(&retired)
         .bind(&tables)
-        .fetch_all(&monolith.follow)
+        .fetch_all(on(&monolith.follow))
         .await
         .map_err(|e| monolith.error(e))?;
         for name in taken {
@@ -155,7 +156,7 @@ impl Mover {
                        AND (tgenabled = 'A' OR tgenabled = 'D' AND name LIKE 'ficus\\_fence%'))",
             )
             .bind(self.tables_of(side))
-            .fetch_all(&database.follow)
+            .fetch_all(on(&database.follow))
             .await
             .map_err(|e| database.error(e))?;
             let next = "somebody changed it: cancel and prepare again";
@@ -178,7 +179,7 @@ impl Mover {
                  FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relname = ANY ($1)",
             )
             .bind(from)
-            .fetch_one(&source.follow)
+            .fetch_one(on(&source.follow))
             .await
             .map_err(|e| source.error(e))?;
             total += u64::try_from(rows).unwrap_or_default();
@@ -190,7 +191,7 @@ impl Mover {
     pub async fn vacuum_target(&self, direction: Direction) -> Result<()> {
         let target = self.database(direction.target());
         for table in self.tables_of(direction.target()) {
-            let vacuum = sqlx::query(sql::vacuum(table)).execute(&target.follow).await;
+            let vacuum = sqlx::query(sql::vacuum(table)).execute(on(&target.follow)).await;
             vacuum.map_err(|e| target.error(e))?;
         }
         Ok(())
@@ -203,6 +204,6 @@ async fn count_pending(pool: &PgPool, capability: &str, direction: Direction) ->
     )
     .bind(capability)
     .bind(direction.as_str())
-    .fetch_one(pool)
+    .fetch_one(on(pool))
     .await
 }

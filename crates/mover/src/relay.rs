@@ -6,6 +6,7 @@ use crate::{
     fence::{FENCE_BUDGET, bounded},
     opening::flush_log,
 };
+use ficus_pg::{acquire, on};
 
 impl Mover {
     /// Holds or releases the capability's relay on this side. False if no relay has ever run there.
@@ -32,7 +33,7 @@ impl Mover {
     /// A snapshot of this side now, as text. After C1: everything that the old relay must have sent.
     pub async fn snapshot(&self, side: Side) -> Result<String> {
         let database = self.database(side);
-        let mut connection = database.follow.acquire().await.map_err(|e| database.error(e))?;
+        let mut connection = acquire(&database.follow).await.map_err(|e| database.error(e))?;
         let snapshot = sqlx::query_scalar("SELECT pg_current_snapshot()::text")
             .fetch_one(&mut *connection)
             .await
@@ -54,7 +55,7 @@ impl Mover {
         )
         .bind(&self.inner.capability)
         .bind(snapshot)
-        .fetch_one(&database.follow)
+        .fetch_one(on(&database.follow))
         .await
         .map_err(|e| database.error(e))
     }

@@ -1,6 +1,7 @@
 //! The token row, which every step matches first, and the sessions of attempts that are over.
 
 use crate::{Error, Mover, Result, Side};
+use ficus_pg::on;
 
 /// What the token row of a database says.
 #[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
@@ -15,7 +16,7 @@ impl Mover {
         let database = self.database(side);
         sqlx::query_as("SELECT epoch, attempt FROM ficus.token WHERE capability = $1")
             .bind(&self.inner.capability)
-            .fetch_optional(&database.follow)
+            .fetch_optional(on(&database.follow))
             .await
             .map_err(|e| database.error(e))
     }
@@ -28,7 +29,7 @@ impl Mover {
             .bind(&self.inner.capability)
             .bind(attempt)
             .bind(epoch)
-            .fetch_one(&database.steps)
+            .fetch_one(on(&database.steps))
             .await
             .map_err(|e| database.error(e))?;
         if raised {
@@ -50,7 +51,7 @@ impl Mover {
         )
         .bind(&self.inner.capability)
         .bind(below)
-        .fetch_one(&database.follow)
+        .fetch_one(on(&database.follow))
         .await
         .map_err(|e| database.error(e))?;
         Ok(u64::try_from(ended).unwrap_or_default())

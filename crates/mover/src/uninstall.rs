@@ -4,6 +4,7 @@ use crate::{
     Direction, Mover, Result, Side,
     fence::{PATIENT, bounded, step},
 };
+use ficus_pg::on;
 
 /// What a retired table's name ends with.
 const RETIRED: &str = "_retired_by_ficus";
@@ -80,7 +81,7 @@ impl Mover {
                 .bind(attempt)
                 .bind(table)
                 .bind(fence_too)
-                .execute(&database.steps)
+                .execute(on(&database.steps))
                 .await
         };
         bounded(database, table, PATIENT, call).await.map(drop)
@@ -99,7 +100,7 @@ impl Mover {
                 .bind(&self.inner.capability)
                 .bind(attempt)
                 .bind(tables)
-                .execute(&database.steps)
+                .execute(on(&database.steps))
                 .await
         };
         bounded(database, "every table", PATIENT, call).await.map(drop)
@@ -123,7 +124,7 @@ impl Mover {
             sqlx::query(text)
                 .bind(&self.inner.capability)
                 .bind(attempt)
-                .execute(&database.steps)
+                .execute(on(&database.steps))
                 .await
         };
         bounded(database, "the log", PATIENT, call).await.map(drop)

@@ -1,11 +1,14 @@
 //! A pool with limits that hold when the server or the network goes away.
 
-use std::{str::FromStr, time::Duration};
+use std::{io::ErrorKind, str::FromStr, time::Duration};
 
 use sqlx::{
-    PgPool,
+    Connection as _, PgPool,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
+use tokio::time::timeout;
+
+use crate::session::RETURN;
 
 /// A role that is called as the engine's schema would otherwise find that one first (`"$user"`).
 pub(crate) const SEARCH_PATH: (&str, &str) = ("search_path", "public");
@@ -28,10 +31,28 @@ pub fn connect(url: &str, application_name: &str, max: u32) -> Result<PgPool, sq
         ("timezone", "UTC"),
         SEARCH_PATH,
     ]);
-    Ok(PgPoolOptions::new()
+    Ok(self::options(max).test_before_acquire(false).connect_lazy_with(options))
+}
+
+/// What every pool has. Taking a connection fails after 3 s. One that is given back with an answer due, because who
+/// waited for it has given up, has 5 s for it and is closed else: its host may be gone. That is no round trip more, for
+/// the ping of sqlx that follows has nothing left to wait for but its own answer. For which it waits without a limit; so
+/// connections are taken as a [`Session`], by [`begin`], [`on`] or [`acquire`], and not from the pool itself.
+///
+/// [`Session`]: crate::Session
+/// [`begin`]: crate::begin
+/// [`on`]: crate::on
+/// [`acquire`]: crate::acquire
+pub fn options(max: u32) -> PgPoolOptions {
+    PgPoolOptions::new()
         .max_connections(max)
         .acquire_timeout(Duration::from_secs(3))
-        .test_before_acquire(false)
         .max_lifetime(Duration::from_mins(30))
-        .connect_lazy_with(options))
+        .after_release(|connection, _| {
+            Box::pin(async move {
+                let answered = timeout(RETURN, connection.flush()).await;
+                let silent = || sqlx::Error::Io(ErrorKind::TimedOut.into());
+                answered.unwrap_or_else(|_| Err(silent())).map(|()| true)
+            })
+        })
 }

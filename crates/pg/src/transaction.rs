@@ -2,15 +2,15 @@
 
 use std::ops::{Deref, DerefMut};
 
-use sqlx::{PgConnection, PgPool, Postgres};
+use sqlx::{PgConnection, PgPool};
 use tracing::Instrument as _;
 
-use crate::{metrics::Timed, progress};
+use crate::{Session, metrics::Timed, progress};
 
 /// A transaction under way. Dropped without [`Transaction::commit`] it is rolled back.
 #[must_use = "a transaction that is dropped is rolled back"]
 pub struct Transaction {
-    inner: sqlx::Transaction<'static, Postgres>,
+    inner: Session,
     timed: Timed,
 }
 
@@ -24,12 +24,11 @@ pub async fn begin(pool: &PgPool, name: &'static str) -> Result<Transaction, sql
 /// Begins a transaction by this statement, in a task of its own: whoever asks for one may be dropped wherever it waits,
 /// and sqlx 0.9 does not roll back a `BEGIN` that was dropped half way. Its session would go back to the pool with an
 /// open transaction, and what the next one writes in it would never be committed.
-pub async fn begin_with(
-    pool: &PgPool,
-    statement: &'static str,
-) -> Result<sqlx::Transaction<'static, Postgres>, sqlx::Error> {
+///
+/// Fails with [`sqlx::Error::PoolTimedOut`] if there is no connection or no answer within 3 s each.
+pub async fn begin_with(pool: &PgPool, statement: &'static str) -> Result<Session, sqlx::Error> {
     let pool = pool.clone();
-    let begun = async move { pool.begin_with(statement).await }.in_current_span();
+    let begun = async move { Session::begin(&pool, statement).await }.in_current_span();
     tokio::spawn(begun).await.map_err(|_| sqlx::Error::WorkerCrashed)?
 }
 

@@ -8,6 +8,7 @@ use super::{
     ApplyError, Handler,
     failure::{Failure, Interruption},
     gate::Gate,
+    handler::bounded,
     span,
 };
 use crate::{Event, message::legible};
@@ -64,15 +65,17 @@ pub async fn attempt(
 /// An event that is not applied leaves no trace in the inbox, so that it can be applied when it is redriven.
 async fn once(event: &Event, handler: &dyn Handler, parking: Parking) -> Result<Tried, Failure> {
     let mut tx = handler.begin().await?;
-    if handler.fresh(&mut tx, &[event.id]).await?.is_empty() {
-        tx.rollback().await?;
+    if bounded(handler.fresh(&mut tx, &[event.id])).await?.is_empty() {
+        bounded(tx.rollback()).await?;
         return Ok(Tried::Known);
     }
-    if parking == Parking::Respected && !handler.parked(&mut tx, &[event]).await?.is_empty() {
-        tx.rollback().await?;
+    if parking == Parking::Respected
+        && !bounded(handler.parked(&mut tx, &[event])).await?.is_empty()
+    {
+        bounded(tx.rollback()).await?;
         return Ok(Tried::Parked);
     }
-    handler.apply(&mut tx, event).instrument(span::event(event)).await?;
-    tx.commit().await.map_err(ApplyError::Database)?;
+    bounded(handler.apply(&mut tx, event)).instrument(span::event(event)).await?;
+    bounded(tx.commit()).await.map_err(ApplyError::Database)?;
     Ok(Tried::Applied)
 }

@@ -11,6 +11,7 @@ use super::{
     dead::DeadLetters,
     failure::{Failure, Interruption},
     gate::Gate,
+    handler::bounded,
     span,
 };
 use crate::{Event, dead_letters::Cause};
@@ -105,10 +106,10 @@ async fn try_together<'a>(
 ) -> Result<Vec<Message<'a>>, Failure> {
     let mut tx = handler.begin().await?;
     let events: Vec<&Event> = messages.iter().map(|(event, _)| *event).collect();
-    let parked = handler.parked(&mut tx, &events).await?;
+    let parked = bounded(handler.parked(&mut tx, &events)).await?;
     let ids: Vec<_> =
         events.iter().map(|event| event.id).filter(|id| !parked.contains(id)).collect();
-    let mut fresh = handler.fresh(&mut tx, &ids).await?;
+    let mut fresh = bounded(handler.fresh(&mut tx, &ids)).await?;
     if planted("inbox-off") {
         fresh = ids.into_iter().collect();
     }
@@ -116,11 +117,11 @@ async fn try_together<'a>(
         // Taken out, since the relay can have sent it twice.
         if fresh.remove(&event.id) {
             *at = Some(index);
-            handler.apply(&mut tx, event).instrument(span::event(event)).await?;
+            bounded(handler.apply(&mut tx, event)).instrument(span::event(event)).await?;
         }
     }
     *at = None;
-    tx.commit().await.map_err(ApplyError::Database)?;
+    bounded(tx.commit()).await.map_err(ApplyError::Database)?;
     Ok(messages.iter().filter(|(event, _)| parked.contains(&event.id)).copied().collect())
 }
 
@@ -151,15 +152,15 @@ async fn alone(
     // Parked first: a fence that stands refuses this, and then the event is the new owner's.
     if !planted("fence-is-poison") {
         let mut tx = handler.begin().await?;
-        handler.park(&mut tx, event, &reason).await?;
-        tx.commit().await?;
+        bounded(handler.park(&mut tx, event, &reason)).await?;
+        bounded(tx.commit()).await?;
     }
     Ok(dead.send(message, Cause::Failed, &reason, attempts).await?)
 }
 
 async fn follow(event: &Event, handler: &dyn Handler) -> Result<bool, Interruption> {
     let mut tx = handler.begin().await?;
-    let is_parked = handler.follow(&mut tx, event).await?;
-    tx.commit().await?;
+    let is_parked = bounded(handler.follow(&mut tx, event)).await?;
+    bounded(tx.commit()).await?;
     Ok(is_parked)
 }

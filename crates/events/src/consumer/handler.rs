@@ -1,6 +1,6 @@
 //! What a capability tells the consumer.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, time::Duration};
 
 use async_trait::async_trait;
 use ficus_pg::Transaction;
@@ -57,4 +57,15 @@ pub enum ApplyError {
     /// As `Failed` if the statement was at fault; tried for ever if the database was.
     #[error(transparent)]
     Database(#[from] sqlx::Error),
+}
+
+/// For one call of a handler, and for a commit. The server ends a statement after 10 s, if it is there.
+const SILENCE: Duration = Duration::from_secs(30);
+
+/// Bounds work on the database, so that one whose host is gone does not hold the consumer.
+pub async fn bounded<T, E: From<sqlx::Error>>(
+    work: impl Future<Output = Result<T, E>>,
+) -> Result<T, E> {
+    let done = tokio::time::timeout(SILENCE, work).await;
+    done.unwrap_or_else(|_| Err(sqlx::Error::PoolTimedOut.into()))
 }

@@ -15,6 +15,7 @@ use super::{
     dead::DeadLetters,
     failure::Interruption,
     gate::Gate,
+    handler::bounded,
 };
 use crate::{
     Event,
@@ -181,9 +182,9 @@ impl Redriver<'_> {
         let mut tx = self.handler.begin().await?;
         let mut is_free = true;
         for topic in topics {
-            is_free &= self.handler.unpark(&mut tx, topic, key, &ids).await?;
+            is_free &= bounded(self.handler.unpark(&mut tx, topic, key, &ids)).await?;
         }
-        tx.commit().await?;
+        bounded(tx.commit()).await?;
         Ok(is_free)
     }
 
@@ -230,8 +231,8 @@ impl Redriver<'_> {
         if let Ok(Event { id, .. }) = letter.event() {
             let _guard = self.gate.enter().await?;
             let mut tx = self.handler.begin().await?;
-            let fresh = self.handler.fresh(&mut tx, &[id]).await?;
-            tx.commit().await?;
+            let fresh = bounded(self.handler.fresh(&mut tx, &[id])).await?;
+            bounded(tx.commit()).await?;
             if fresh.is_empty() {
                 return Ok((Outcome::Known, String::new(), 0));
             }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use ficus_pg::on;
 use sqlx::PgPool;
 
 /// What a relay has not yet sent and confirmed. The same in SQL: `ficus.relay_lag(capability)`.
@@ -24,7 +25,7 @@ pub async fn lag(pool: &PgPool, capability: &str) -> sqlx::Result<Lag> {
            FROM ficus.relay_lag($1)"#,
         capability
     )
-    .fetch_one(pool)
+    .fetch_one(on(pool))
     .await?;
     let age = Duration::try_from_secs_f64(row.seconds).unwrap_or_default();
     Ok(Lag { events: row.events, age, held: row.held, stopped: row.stopped })

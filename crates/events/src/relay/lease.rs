@@ -4,6 +4,7 @@
 
 use std::time::{Duration, Instant};
 
+use ficus_pg::on;
 use sqlx::{PgPool, postgres::types::PgInterval};
 
 use super::source;
@@ -11,6 +12,8 @@ use super::source;
 const DURATION: Duration = Duration::from_millis(1500);
 /// Between renewals, and between two attempts to get the lease.
 pub const RENEWAL: Duration = Duration::from_millis(500);
+/// For the answer of who has nothing to lose by waiting: as long as a connection may take.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// This process leads, until somebody else has raised the token.
 #[derive(Debug)]
@@ -23,8 +26,16 @@ pub struct Lease {
 }
 
 /// The lease, if nobody holds it. The first one of all makes the relay's row, at a snapshot that has
-/// seen nothing, so that what is in the outbox already is published.
+/// seen nothing, so that what is in the outbox already is published. Fails after 3 s without an answer.
 pub async fn acquire(pool: &PgPool, capability: &str, holder: &str) -> sqlx::Result<Option<Lease>> {
+    bounded(ask(pool, capability, holder)).await
+}
+
+async fn bounded<T>(work: impl Future<Output = sqlx::Result<T>>) -> sqlx::Result<T> {
+    tokio::time::timeout(PATIENCE, work).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
+}
+
+async fn ask(pool: &PgPool, capability: &str, holder: &str) -> sqlx::Result<Option<Lease>> {
     let asked_at = Instant::now();
     let mut taken = take(pool, capability, holder).await?;
     if taken.is_none() && register(pool, capability).await? {
@@ -44,13 +55,13 @@ async fn take(pool: &PgPool, capability: &str, holder: &str) -> sqlx::Result<Opt
         holder,
         duration(),
     )
-    .fetch_optional(pool)
+    .fetch_optional(on(pool))
     .await
 }
 
 /// True if the row was not there.
 async fn register(pool: &PgPool, capability: &str) -> sqlx::Result<bool> {
-    let source = source::now(pool).await?;
+    let source = source::now(on(pool)).await?;
     let registered = sqlx::query!(
         "INSERT INTO ficus.relay (capability, snap, system_identifier, timeline)
          VALUES ($1, '1:1:', $2, $3)
@@ -59,7 +70,7 @@ async fn register(pool: &PgPool, capability: &str) -> sqlx::Result<bool> {
         source.system_identifier,
         source.timeline,
     );
-    Ok(registered.execute(pool).await?.rows_affected() == 1)
+    Ok(registered.execute(on(pool)).await?.rows_affected() == 1)
 }
 
 /// Renews the lease; returns when it is lost, or could not be renewed in time.
@@ -85,21 +96,19 @@ async fn renew(pool: &PgPool, lease: &Lease) -> sqlx::Result<bool> {
         lease.token,
         duration(),
     );
-    Ok(renewed.execute(pool).await?.rows_affected() == 1)
+    Ok(renewed.execute(on(pool)).await?.rows_affected() == 1)
 }
 
-/// Lets the next leader begin at once.
+/// Lets the next leader begin at once. Fails after 3 s without an answer.
 pub async fn release(pool: &PgPool, lease: &Lease) -> sqlx::Result<()> {
-    sqlx::query!(
+    let released = sqlx::query!(
         "UPDATE ficus.relay SET expires_at = '-infinity'
          WHERE capability = $1 AND holder = $2 AND token = $3",
         lease.capability,
         lease.holder,
         lease.token,
-    )
-    .execute(pool)
-    .await?;
-    Ok(())
+    );
+    bounded(released.execute(on(pool))).await.map(drop)
 }
 
 fn duration() -> PgInterval {

@@ -1,6 +1,7 @@
 //! How far the relay has come: a snapshot P that is confirmed, and within the round after it the
 //! round's snapshot S and the last id that is confirmed.
 
+use ficus_pg::on;
 use sqlx::{PgConnection, PgPool};
 
 use super::{lease::Lease, page::Page, source::Source};
@@ -65,7 +66,7 @@ pub async fn has_work(pool: &PgPool, lease: &Lease) -> sqlx::Result<Option<bool>
         lease.holder,
         lease.token,
     )
-    .fetch_optional(pool)
+    .fetch_optional(on(pool))
     .await
 }
 
@@ -114,7 +115,7 @@ pub async fn advance(
         from.snap,
         from.round_id,
     );
-    Ok(advanced.execute(pool).await?.rows_affected() == 1)
+    Ok(advanced.execute(on(pool)).await?.rows_affected() == 1)
 }
 
 /// Stops the relay, this one and every later leader, until a person has cleared the reason.
@@ -126,7 +127,7 @@ pub async fn stop(pool: &PgPool, lease: &Lease, reason: &str) -> sqlx::Result<()
         lease.token,
         reason,
     )
-    .execute(pool)
+    .execute(on(pool))
     .await?;
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! A connection that falls silent: nothing passes and nothing is closed.
+//! A connection that falls silent: nothing passes and nothing is closed, for a while or for ever.
 
 use std::io;
 use std::net::Ipv4Addr;
@@ -13,6 +13,7 @@ use tokio::task::JoinHandle;
 pub struct Partition {
     pub port: u16,
     silent: watch::Sender<bool>,
+    abandoned: watch::Sender<()>,
     accepting: JoinHandle<()>,
 }
 
@@ -23,17 +24,19 @@ impl Partition {
         let listener = listener.context("failed to listen on a free port")?;
         let port = listener.local_addr()?.port();
         let (silent, heard) = watch::channel(false);
+        let (abandoned, left) = watch::channel(());
         let accepting = tokio::spawn(async move {
             while let Ok((near, _)) = listener.accept().await {
-                let heard = heard.clone();
+                let (heard, mut left) = (heard.clone(), left.clone());
+                left.mark_unchanged();
                 tokio::spawn(async move {
                     if let Ok(far) = TcpStream::connect((Ipv4Addr::LOCALHOST, to)).await {
-                        carry(near, far, heard).await;
+                        carry(near, far, heard, left).await;
                     }
                 });
             }
         });
-        Ok(Self { port, silent, accepting })
+        Ok(Self { port, silent, abandoned, accepting })
     }
 
     /// From here on nothing passes, until [`Self::mend`].
@@ -45,6 +48,12 @@ impl Partition {
     pub fn mend(&self) {
         self.silent.send_replace(false);
     }
+
+    /// The host that was connected to is gone: the connections that are open stay open here, and silent for ever. Those
+    /// that are made from here on pass, as to another host that has taken its place.
+    pub fn abandon(&self) {
+        self.abandoned.send_replace(());
+    }
 }
 
 impl Drop for Partition {
@@ -53,14 +62,23 @@ impl Drop for Partition {
     }
 }
 
-async fn carry(near: TcpStream, far: TcpStream, heard: watch::Receiver<bool>) {
-    let (near_read, near_write) = near.into_split();
-    let (far_read, far_write) = far.into_split();
+async fn carry(
+    mut near: TcpStream,
+    mut far: TcpStream,
+    heard: watch::Receiver<bool>,
+    mut left: watch::Receiver<()>,
+) {
+    let (near_read, near_write) = near.split();
+    let (far_read, far_write) = far.split();
     // Either end closes both.
     tokio::select! {
-        _ = pass(near_read, far_write, heard.clone()) => {}
-        _ = pass(far_read, near_write, heard) => {}
+        _ = pass(near_read, far_write, heard.clone()) => return,
+        _ = pass(far_read, near_write, heard) => return,
+        _ = left.changed() => {}
     }
+    drop(far);
+    // Until nobody is left who could abandon anything.
+    while left.changed().await.is_ok() {}
 }
 
 async fn pass(
@@ -112,5 +130,35 @@ mod tests {
         partition.mend();
         stream.read_exact(&mut answer).await.expect("an answer");
         assert_eq!(&answer, b"cd");
+    }
+
+    #[tokio::test]
+    async fn what_is_abandoned_is_silent_for_ever_and_what_comes_anew_passes() {
+        let echo = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a listener");
+        let to = echo.local_addr().expect("an address").port();
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = echo.accept().await {
+                tokio::spawn(async move {
+                    let (mut read, mut write) = stream.split();
+                    let _ = tokio::io::copy(&mut read, &mut write).await;
+                });
+            }
+        });
+        let partition = Partition::before(to).await.expect("a partition");
+        let near = (Ipv4Addr::LOCALHOST, partition.port);
+        let asks = async |stream: &mut TcpStream| {
+            let mut answer = [0; 2];
+            stream.write_all(b"ab").await.expect("it takes");
+            let read = timeout(Duration::from_millis(200), stream.read_exact(&mut answer)).await;
+            read.map(|read| read.expect("it stays open"))
+        };
+        let mut old = TcpStream::connect(near).await.expect("it accepts");
+        asks(&mut old).await.expect("an answer");
+        partition.abandon();
+        asks(&mut old).await.expect_err("nothing passes and nothing is closed");
+        let mut new = TcpStream::connect(near).await.expect("it accepts");
+        asks(&mut new).await.expect("an answer");
+        partition.abandon();
+        asks(&mut new).await.expect_err("nothing passes and nothing is closed");
     }
 }

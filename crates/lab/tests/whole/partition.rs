@@ -115,3 +115,75 @@ async fn a_database_that_was_silent_is_used_again_at_once() {
         .await;
     }
 }
+
+/// A request is given up after 10 s, and its connection is back in its pool or closed after 5 s more.
+const FREE: Duration = Duration::from_secs(15);
+/// Enough at once for a pool to open all that it may.
+const CROWD: u64 = 100;
+
+/// Reads of one owner, all at once, so that its pool has connections to lose.
+async fn crowd(gateway: &str, person: &Person, line: &'static str) {
+    let reading = (0..CROWD).map(|_| {
+        let (gateway, token) = (gateway.to_owned(), person.token().to_owned());
+        tokio::spawn(async move {
+            http::send(&gateway, line, &format!("Authorization: Bearer {token}\r\n"), "").await
+        })
+    });
+    for one in reading.collect::<Vec<_>>() {
+        one.await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_whose_host_is_gone_takes_no_connection_with_it() {
+    let mut partitions = Vec::new();
+    let stack = Stack::start_with(async |environment| {
+        for name in ["MONOLITH_DATABASE_URL", "NOTIFICATIONS_DATABASE_URL"] {
+            let (_, url) = environment.iter_mut().find(|(known, _)| *known == name).unwrap();
+            let port = url.parse::<PgConnectOptions>().unwrap().get_port();
+            let partition = Partition::before(port).await.unwrap();
+            *url = url.replace(&format!(":{port}/"), &format!(":{}/", partition.port));
+            partitions.push(partition);
+        }
+    })
+    .await;
+    let person = People::of(&stack).new_person().await;
+    let task = person.task().await;
+    stack.copied().await;
+    stack.switch(true).await;
+    // The hand-over too, in which the mover would hold the relay until it gives its round up, after 3 min.
+    stack.has_sent("notifications").await;
+
+    let (gateway, ended, answers) =
+        (stack.gateway(), Arc::new(AtomicBool::new(false)), Answers::default());
+    let asking =
+        ask(gateway.clone(), person.clone(), task, Arc::clone(&ended), Arc::clone(&answers));
+    let asking = tokio::spawn(asking);
+    for (partition, line) in partitions.iter().zip(["GET /v1/workspaces", "GET /v1/inbox"]) {
+        crowd(&gateway, &person, line).await;
+        partition.abandon();
+        let well_from = Instant::now() + FREE;
+        tokio::time::sleep(FREE + WELL).await;
+        let until = Instant::now();
+        // What was sent last has been answered by then, or is too late.
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        let answers = answers.lock().unwrap();
+        let due: Vec<_> =
+            answers.iter().filter(|(sent, _)| (well_from..until).contains(sent)).collect();
+        let wrong: Vec<_> = due.iter().filter_map(|(_, wrong)| wrong.as_ref()).collect();
+        assert!(wrong.is_empty(), "{wrong:#?}");
+        let expected = WELL.as_millis() / EVERY.as_millis() / 2;
+        assert!(due.len() as u128 > expected, "only {} answers", due.len());
+    }
+    ended.store(true, Ordering::Relaxed);
+    asking.await.unwrap();
+    for program in ["monolith", "notifications"] {
+        wait_until(&format!("no connection of {program} is held"), PATIENCE / 4, async || {
+            in_use(&stack, program).await == 0
+        })
+        .await;
+    }
+    // The relays have found their way too.
+    stack.has_sent("core").await;
+    stack.has_sent("notifications").await;
+}

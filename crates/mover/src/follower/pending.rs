@@ -1,5 +1,6 @@
 //! What was changed since it was compared: a table in the target, written with each page, and its copy here.
 
+use ficus_pg::on;
 use std::collections::{BTreeMap, BTreeSet};
 
 use sqlx::{PgConnection, types::Json};
@@ -30,7 +31,7 @@ impl Pending {
         )
         .bind(&mover.inner.capability)
         .bind(direction.as_str())
-        .fetch_all(&target.follow)
+        .fetch_all(on(&target.follow))
         .await
         .map_err(|e| target.error(e))?;
         let mut pending = Self::default();

@@ -1,6 +1,7 @@
 //! The target's half of a page: one transaction, the cursor's compare-and-swap first.
 
-use sqlx::{PgConnection, Postgres, Transaction};
+use ficus_pg::Session;
+use sqlx::PgConnection;
 
 use crate::{Error, Result, Side, catalog::Shape, database::sqlstate, sql};
 
@@ -207,11 +208,7 @@ async fn begin_step(
 
 /// Inserts a chunk, but for rows that are there: they were changed since the copy began, and are as of this snapshot.
 /// COPY cannot leave rows out, so a chunk that has such a row is inserted after all, at twice the price.
-async fn load(
-    shape: &Shape,
-    rows: &[Row],
-    transaction: Transaction<'static, Postgres>,
-) -> sqlx::Result<Transaction<'static, Postgres>> {
+async fn load(shape: &Shape, rows: &[Row], transaction: Session) -> sqlx::Result<Session> {
     if rows.is_empty() {
         return Ok(transaction);
     }
@@ -231,8 +228,8 @@ async fn load(
 async fn copy(
     shape: &Shape,
     rows: &[Row],
-    mut transaction: Transaction<'static, Postgres>,
-) -> sqlx::Result<(Transaction<'static, Postgres>, sqlx::Result<()>)> {
+    mut transaction: Session,
+) -> sqlx::Result<(Session, sqlx::Result<()>)> {
     let (statement, text) = (sql::copy_in(&shape.target), copy_text(rows));
     let task = tokio::spawn(async move {
         let copied = async {

@@ -1,5 +1,6 @@
 //! The in-app inbox.
 
+use ficus_pg::on;
 use sqlx::{PgConnection, PgPool};
 
 use crate::domain::notice::Notice;
@@ -29,7 +30,7 @@ pub async fn list(
         unread_only,
         page.size + 1,
     )
-    .fetch_all(pool)
+    .fetch_all(on(pool))
     .await?;
     Ok(rows
         .into_iter()
@@ -52,7 +53,7 @@ pub async fn count_unread(pool: &PgPool, user_id: i64) -> sqlx::Result<i64> {
         r#"SELECT count(*) AS "unread!" FROM inbox_items WHERE user_id = $1 AND read_at IS NULL"#,
         user_id,
     )
-    .fetch_one(pool)
+    .fetch_one(on(pool))
     .await
 }
 

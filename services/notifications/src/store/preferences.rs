@@ -1,5 +1,6 @@
 //! What persons have chosen.
 
+use ficus_pg::acquire;
 use sqlx::{PgConnection, PgPool};
 
 use crate::domain::Kind;
@@ -7,7 +8,7 @@ use crate::domain::preferences::{Preferences, Setting};
 
 /// A person's preferences, at one moment.
 pub async fn read(pool: &PgPool, user_id: i64) -> sqlx::Result<Preferences> {
-    let mut conn = pool.acquire().await?;
+    let mut conn = acquire(pool).await?;
     read_in(&mut conn, user_id).await
 }
 

@@ -1,6 +1,7 @@
 //! Workspaces and their members.
 
 use chrono::NaiveDateTime;
+use ficus_pg::on;
 use sqlx::PgConnection;
 
 use super::Store;
@@ -86,7 +87,7 @@ impl Store {
             ",
             user_id
         )
-        .fetch_all(&self.pool)
+        .fetch_all(on(&self.pool))
         .await
     }
 
@@ -101,7 +102,7 @@ impl Store {
             workspace_id,
             user_id
         )
-        .fetch_one(&self.pool)
+        .fetch_one(on(&self.pool))
         .await
     }
 
@@ -129,7 +130,7 @@ impl Store {
             after,
             rows
         )
-        .fetch_all(&self.pool)
+        .fetch_all(on(&self.pool))
         .await
     }
 }

@@ -1,6 +1,7 @@
 //! Comments.
 
 use chrono::NaiveDateTime;
+use ficus_pg::on;
 use sqlx::PgConnection;
 
 use super::Store;
@@ -121,7 +122,7 @@ impl Store {
             after,
             rows
         )
-        .fetch_all(&self.pool)
+        .fetch_all(on(&self.pool))
         .await?;
         if found.is_empty() {
             return Ok(None);

@@ -1,6 +1,7 @@
 //! Tasks.
 
 use chrono::NaiveDateTime;
+use ficus_pg::on;
 use sqlx::PgConnection;
 
 use super::Store;
@@ -149,7 +150,7 @@ impl Store {
             caller_id,
             task_id
         )
-        .fetch_optional(&self.pool)
+        .fetch_optional(on(&self.pool))
         .await?;
         Ok(row.map(Task::from))
     }
@@ -185,7 +186,7 @@ impl Store {
             before,
             rows
         )
-        .fetch_all(&self.pool)
+        .fetch_all(on(&self.pool))
         .await?;
         if found.is_empty() {
             return Ok(None);

@@ -1,6 +1,7 @@
 //! The in-app inbox.
 
 use chrono::NaiveDateTime;
+use ficus_pg::on;
 use sqlx::PgConnection;
 
 use super::Store;
@@ -44,7 +45,7 @@ impl Store {
             unread_only,
             page.rows()
         )
-        .fetch_all(&self.pool)
+        .fetch_all(on(&self.pool))
         .await
     }
 
@@ -58,7 +59,7 @@ impl Store {
             "#,
             user_id
         )
-        .fetch_one(&self.pool)
+        .fetch_one(on(&self.pool))
         .await
     }
 }

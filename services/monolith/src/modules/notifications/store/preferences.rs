@@ -1,5 +1,6 @@
 //! What persons have chosen: one document each.
 
+use ficus_pg::on;
 use std::collections::BTreeMap;
 
 use sqlx::PgConnection;
@@ -21,7 +22,7 @@ impl Store {
             "#,
             user_id
         )
-        .fetch_optional(&self.pool)
+        .fetch_optional(on(&self.pool))
         .await?;
         Ok(row.map_or_else(Preferences::default, |row| Preferences {
             settings: row.settings.0,
