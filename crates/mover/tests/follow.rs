@@ -244,6 +244,23 @@ async fn a_changed_or_truncated_table_needs_a_re_base() {
     library.close().await;
 }
 
+/// As when a volume's snapshot is put back: the same server, on the same timeline.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_restored_to_an_earlier_point_needs_a_re_base() {
+    let library = Library::installed("restored").await;
+    let mut follower = library.follower(Direction::Forward).await;
+    follow_until_verified(&mut follower).await;
+    let mut target = library.connect(Side::Service).await;
+    let later = "UPDATE ficus.cursor SET snap = replace('X:X:', 'X', (pg_snapshot_xmax(snap)::text::bigint + 1000000)::text)
+                     ::pg_snapshot";
+    run(&mut target, later).await.unwrap();
+    let mut follower = library.follower(Direction::Forward).await;
+    let refused = follower.round(BUDGET).await;
+    let Err(Error::NeedsRebase { reason }) = refused else { panic!("{refused:?}") };
+    assert!(reason.contains("restored to an earlier point"), "{reason}");
+    library.close().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_log_pruned_beyond_the_cursor_needs_a_re_base() {
     let library = Library::installed("pruned").await;

@@ -5,6 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use ficus_pg::Snapshot;
 use ficus_process::fault;
 use sqlx::PgConnection;
 
@@ -160,6 +161,8 @@ impl Reader<'_> {
             format!("tables or projections of the {side} were changed")
         } else if look.gap {
             "the log was pruned beyond the cursor".to_owned()
+        } else if went_back(self.cursor, look) {
+            format!("the {side}'s database was restored to an earlier point")
         } else {
             return Ok(());
         };
@@ -283,6 +286,17 @@ impl Reader<'_> {
             source.chunks_took.push(begun.elapsed());
         }
         Ok(())
+    }
+}
+
+/// Whether transactions that the cursor knows of are still to come: a server that crashes gives no id out again that was
+/// stored, since its log was flushed before. Not seen is one that was restored and has had as many transactions since.
+fn went_back(cursor: &Cursor, look: &Look) -> bool {
+    let known = cursor.page.as_ref().map_or(&cursor.snap, |page| &page.snap);
+    let xmax = |snap: &str| snap.parse().map(|snap: Snapshot| snap.xmax());
+    match (xmax(&look.snap), xmax(known)) {
+        (Ok(now), Ok(known)) => now < known,
+        _ => false,
     }
 }
 

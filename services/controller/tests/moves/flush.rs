@@ -119,5 +119,6 @@ async fn a_crash_of_the_services_server_after_rollbacks_skips_no_write() {
 #[test]
 fn a_snapshot_that_is_stored_before_the_log_is_flushed_is_noticed() {
     let test = "flush::a_crash_of_the_monoliths_server_after_rollbacks_skips_no_write";
-    noticed("flush-off", test, &["orders were skipped"]);
+    // Where fewer transactions have come since than the crash took away, the follower stops by itself.
+    noticed("flush-off", test, &["orders were skipped", "restored to an earlier point"]);
 }
