@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ficus_pg::on;
-use sqlx::PgPool;
+use sqlx::{PgExecutor, PgPool};
 
 /// What a relay has not yet sent and confirmed. The same in SQL: `ficus.relay_lag(capability)`.
 #[derive(Clone, Debug)]
@@ -19,13 +19,17 @@ pub struct Lag {
 
 /// How far the relay of `capability` is behind this database's outbox; where none has run, all of it.
 pub async fn lag(pool: &PgPool, capability: &str) -> sqlx::Result<Lag> {
+    read(on(pool), capability).await
+}
+
+pub async fn read(executor: impl PgExecutor<'_>, capability: &str) -> sqlx::Result<Lag> {
     let row = sqlx::query!(
         r#"SELECT events AS "events!", extract(epoch FROM age)::float8 AS "seconds!",
                   held AS "held!", stopped
            FROM ficus.relay_lag($1)"#,
         capability
     )
-    .fetch_one(on(pool))
+    .fetch_one(executor)
     .await?;
     let age = Duration::try_from_secs_f64(row.seconds).unwrap_or_default();
     Ok(Lag { events: row.events, age, held: row.held, stopped: row.stopped })

@@ -6,11 +6,13 @@ use opentelemetry::{
     KeyValue, global,
     metrics::{Counter, Gauge},
 };
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
 
 use super::lag;
 
 const INTERVAL: Duration = Duration::from_secs(5);
+/// One round trip. The more is behind the longer it takes to count, and the more it matters.
+const BEGIN: &str = "BEGIN READ ONLY; SET LOCAL statement_timeout = '1min'";
 
 static EVENTS: LazyLock<Gauge<i64>> = LazyLock::new(|| {
     global::meter("ficus-events")
@@ -66,15 +68,16 @@ pub async fn run(pool: &PgPool, capability: &str) {
 }
 
 async fn measure(pool: &PgPool, capability: &str, label: &[KeyValue]) -> sqlx::Result<()> {
-    let lag = lag(pool, capability).await?;
+    let mut tx = ficus_pg::begin_with(pool, BEGIN).await?;
+    let lag = lag::read(&mut *tx, capability).await?;
     EVENTS.record(lag.events, label);
     AGE.record(lag.age.as_secs_f64(), label);
-    OLDEST.record(oldest_transaction(pool).await?, &[]);
-    Ok(())
+    OLDEST.record(oldest_transaction(&mut tx).await?, &[]);
+    tx.commit().await
 }
 
 /// In seconds.
-async fn oldest_transaction(pool: &PgPool) -> sqlx::Result<f64> {
+async fn oldest_transaction(conn: &mut PgConnection) -> sqlx::Result<f64> {
     sqlx::query_scalar!(
         r#"SELECT coalesce(extract(epoch FROM clock_timestamp() - min(begun)), 0)::float8 AS "seconds!"
            FROM (SELECT xact_start FROM pg_stat_activity
@@ -82,6 +85,6 @@ async fn oldest_transaction(pool: &PgPool) -> sqlx::Result<f64> {
                  UNION ALL
                  SELECT prepared FROM pg_prepared_xacts WHERE database = current_database()) AS open (begun)"#
     )
-    .fetch_one(pool)
+    .fetch_one(conn)
     .await
 }

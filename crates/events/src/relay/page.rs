@@ -19,7 +19,10 @@ use super::{
 const MAX_ROWS: usize = 10_000;
 #[expect(clippy::cast_possible_wrap, reason = "a small number")]
 const LIMIT: i64 = MAX_ROWS as i64;
-const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+/// One round trip. A round's first page reads and sorts whatever is unseen, which after a long outage takes longer than
+/// the statement of a request may; cut off, it would begin anew for ever. The lease is kept beside it.
+const BEGIN: &str =
+    "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = '10min'";
 const MAX_BYTES: i64 = 16 * 1024 * 1024;
 
 /// One row of the outbox.
@@ -193,7 +196,10 @@ async fn sort_by_xid(rows: &mut [Row], conn: &mut PgConnection) -> sqlx::Result<
 mod tests {
     use std::time::Duration;
 
-    use sqlx::PgConnection;
+    use sqlx::{
+        PgConnection,
+        postgres::{PgConnectOptions, PgPoolOptions},
+    };
     use trellis_testkit::{Database, Migrations, Server, database};
 
     use super::*;
@@ -262,6 +268,25 @@ mod tests {
         let (lengths, ids) = round(&pool, &lease).await;
         assert_eq!(lengths, [2_010]);
         assert_eq!(ids, (9_001..=11_000).chain(25_001..=25_010).collect::<Vec<_>>());
+    }
+
+    #[tokio::test]
+    async fn a_backlog_that_takes_longer_to_read_than_a_request_may_take_is_published() {
+        let (_database, pool, lease) = leading().await;
+        append(&mut pool.acquire().await.unwrap(), 300_000).await;
+        let options = PgConnectOptions::clone(&pool.connect_options());
+        let short = options.options([("statement_timeout", "20ms")]);
+        let short = PgPoolOptions::new().connect_lazy_with(short);
+        let mut conn = pool.acquire().await.unwrap();
+        let position = position::read(&mut conn, &lease).await.unwrap().unwrap();
+        let mut request = short.acquire().await.unwrap();
+        let ids = first_ids(&mut request, CAPABILITY, &position.at.snap, &position.now).await;
+        let code =
+            ids.unwrap_err().as_database_error().and_then(|error| error.code().map(String::from));
+        assert_eq!(code.as_deref(), Some("57014"), "a request has no time for it");
+        let read = next(&short, &lease, None).await.unwrap().unwrap();
+        assert_eq!((read.page.rows.len(), read.page.is_last), (MAX_ROWS, false));
+        assert!(position::advance(&pool, &lease, &read.position, &read.page).await.unwrap());
     }
 
     #[tokio::test]

@@ -6,6 +6,8 @@ use sqlx::PgPool;
 
 const INTERVAL: Duration = Duration::from_mins(1);
 const CHUNK: i64 = 5_000;
+/// One round trip. After a long outage much was sent that is not old enough, and is looked through in vain.
+const BEGIN: &str = "BEGIN; SET LOCAL statement_timeout = '1min'";
 
 /// Prunes for ever.
 pub async fn run(pool: &PgPool, capability: &str) {
@@ -32,6 +34,7 @@ async fn prune(pool: &PgPool, capability: &str) -> sqlx::Result<u64> {
 }
 
 async fn prune_chunk(pool: &PgPool, capability: &str) -> sqlx::Result<u64> {
+    let mut tx = ficus_pg::begin_with(pool, BEGIN).await?;
     let deleted = sqlx::query!(
         "DELETE FROM ficus.outbox WHERE id IN (
              SELECT o.id FROM ficus.relay AS relay JOIN ficus.outbox AS o USING (capability)
@@ -42,7 +45,9 @@ async fn prune_chunk(pool: &PgPool, capability: &str) -> sqlx::Result<u64> {
         capability,
         CHUNK,
     );
-    Ok(deleted.execute(pool).await?.rows_affected())
+    let deleted = deleted.execute(&mut *tx).await?;
+    tx.commit().await?;
+    Ok(deleted.rows_affected())
 }
 
 #[cfg(test)]
