@@ -45,11 +45,15 @@ async fn ask(pool: &PgPool, capability: &str, holder: &str) -> sqlx::Result<Opti
     Ok(taken.map(|token| Lease { capability, holder, token, asked_at }))
 }
 
+/// Where the end has passed, or is more than two lengths of a lease ahead: then the server's clock has stepped back, and
+/// who led may be dead. One that lives, and renewed before that step, is deposed before its time, which costs a page
+/// sent twice: its token is over, so it advances nothing.
 async fn take(pool: &PgPool, capability: &str, holder: &str) -> sqlx::Result<Option<i64>> {
     sqlx::query_scalar!(
         "UPDATE ficus.relay
          SET holder = $2, token = token + 1, expires_at = clock_timestamp() + $3
-         WHERE capability = $1 AND expires_at < clock_timestamp()
+         WHERE capability = $1
+           AND (expires_at < clock_timestamp() OR expires_at > clock_timestamp() + $3 + $3)
          RETURNING token",
         capability,
         holder,
@@ -113,4 +117,34 @@ pub async fn release(pool: &PgPool, lease: &Lease) -> sqlx::Result<()> {
 
 fn duration() -> PgInterval {
     PgInterval { months: 0, days: 0, microseconds: DURATION.as_micros().try_into().unwrap_or(0) }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test says what went wrong by failing")]
+mod tests {
+    use trellis_testkit::{Migrations, Server, database};
+
+    use super::*;
+
+    const CAPABILITY: &str = "library";
+
+    #[tokio::test]
+    async fn a_lease_that_ends_much_later_than_any_lasts_is_taken() {
+        let migrations =
+            Migrations { migrator: &crate::MIGRATOR, table: "_sqlx_migrations_events" };
+        let database = database(Server::First, &[migrations]).await;
+        let pool = database.pool().await;
+        let dead = acquire(&pool, CAPABILITY, "dead").await.unwrap().unwrap();
+        let begun = Instant::now();
+        let other = acquire(&pool, CAPABILITY, "other").await.unwrap();
+        assert!(other.is_none() || begun.elapsed() > DURATION, "a lease that lasts is left alone");
+        // As after the clock stepped back by an hour.
+        sqlx::query("UPDATE ficus.relay SET expires_at = clock_timestamp() + interval '1 hour'")
+            .execute(&pool)
+            .await
+            .unwrap();
+        let new = acquire(&pool, CAPABILITY, "new").await.unwrap().unwrap();
+        assert!(new.token > dead.token);
+        assert!(!renew(&pool, &dead).await.unwrap());
+    }
 }
