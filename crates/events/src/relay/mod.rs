@@ -22,8 +22,9 @@ use crate::Kafka;
 
 pub use lag::{Lag, lag};
 
-/// The lease's renewal, a page, and pruning or measuring.
-const CONNECTIONS: u32 = 3;
+/// The lease's renewal, a page, pruning and measuring: one each, since pruning and measuring may take long at the same
+/// time, and a renewal that waits for a connection loses the lease.
+const CONNECTIONS: u32 = 4;
 
 /// Publishes what one capability has appended to this database's outbox, in the order of ids within
 /// what becomes visible together. Of several relays of one capability only one works at a time.
@@ -50,7 +51,7 @@ impl Waker {
 }
 
 impl Relay {
-    /// `instance` names this process in the lease and must not be shared by two that run at once. The relay has three
+    /// `instance` names this process in the lease and must not be shared by two that run at once. The relay has four
     /// connections of its own, as `pool` makes them: it must not lose its lease because requests wait for `pool`.
     pub fn new(
         pool: &PgPool,
