@@ -65,8 +65,8 @@ async fn in_use(stack: &Stack, program: &str) -> u64 {
     used.iter().map(|line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap()).sum()
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_database_that_was_silent_is_used_again_at_once() {
+/// A stack with a line that can be cut before each of [`PROGRAMS`]' databases.
+async fn partitioned() -> (Stack, Vec<Partition>) {
     let mut partitions = Vec::new();
     let stack = Stack::start_with(async |environment| {
         for name in ["MONOLITH_DATABASE_URL", "NOTIFICATIONS_DATABASE_URL"] {
@@ -78,6 +78,37 @@ async fn a_database_that_was_silent_is_used_again_at_once() {
         }
     })
     .await;
+    (stack, partitions)
+}
+
+/// Waits, and wants every request that is sent later than `recovery` from now answered right.
+async fn assert_well_after(recovery: Duration, answers: &Answers, what: &str) {
+    let well_from = Instant::now() + recovery;
+    tokio::time::sleep(recovery + WELL).await;
+    let until = Instant::now();
+    // What was sent last has been answered by then, or is too late.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let answers = answers.lock().unwrap();
+    let due: Vec<_> =
+        answers.iter().filter(|(sent, _)| (well_from..until).contains(sent)).collect();
+    let wrong: Vec<_> = due.iter().filter_map(|(_, wrong)| wrong.as_ref()).collect();
+    assert!(wrong.is_empty(), "after {what}: {wrong:#?}");
+    let expected = WELL.as_millis() / EVERY.as_millis() / 2;
+    assert!(due.len() as u128 > expected, "after {what} only {} answers", due.len());
+}
+
+async fn assert_none_held(stack: &Stack) {
+    for program in PROGRAMS {
+        wait_until(&format!("no connection of {program} is held"), PATIENCE / 4, async || {
+            in_use(stack, program).await == 0
+        })
+        .await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_was_silent_is_used_again_at_once() {
+    let (stack, partitions) = partitioned().await;
     let person = People::of(&stack).new_person().await;
     let task = person.task().await;
     stack.copied().await;
@@ -93,27 +124,11 @@ async fn a_database_that_was_silent_is_used_again_at_once() {
         tokio::time::sleep(SILENCE).await;
         assert!(in_use(&stack, PROGRAMS[side]).await > 0, "in silence {cut} nothing waits");
         partition.mend();
-        let well_from = Instant::now() + RECOVERY;
-        tokio::time::sleep(RECOVERY + WELL).await;
-        let until = Instant::now();
-        // What was sent last has been answered by then, or is too late.
-        tokio::time::sleep(Duration::from_millis(500)).await;
-        let answers = answers.lock().unwrap();
-        let due: Vec<_> =
-            answers.iter().filter(|(sent, _)| (well_from..until).contains(sent)).collect();
-        let wrong: Vec<_> = due.iter().filter_map(|(_, wrong)| wrong.as_ref()).collect();
-        assert!(wrong.is_empty(), "after silence {cut}: {wrong:#?}");
-        let expected = WELL.as_millis() / EVERY.as_millis() / 2;
-        assert!(due.len() as u128 > expected, "after silence {cut} only {} answers", due.len());
+        assert_well_after(RECOVERY, &answers, &format!("silence {cut}")).await;
     }
     ended.store(true, Ordering::Relaxed);
     asking.await.unwrap();
-    for program in PROGRAMS {
-        wait_until(&format!("no connection of {program} is held"), PATIENCE / 4, async || {
-            in_use(&stack, program).await == 0
-        })
-        .await;
-    }
+    assert_none_held(&stack).await;
 }
 
 /// A request is given up after 10 s, and its connection is back in its pool or closed after 5 s more.
@@ -136,17 +151,7 @@ async fn crowd(gateway: &str, person: &Person, line: &'static str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_whose_host_is_gone_takes_no_connection_with_it() {
-    let mut partitions = Vec::new();
-    let stack = Stack::start_with(async |environment| {
-        for name in ["MONOLITH_DATABASE_URL", "NOTIFICATIONS_DATABASE_URL"] {
-            let (_, url) = environment.iter_mut().find(|(known, _)| *known == name).unwrap();
-            let port = url.parse::<PgConnectOptions>().unwrap().get_port();
-            let partition = Partition::before(port).await.unwrap();
-            *url = url.replace(&format!(":{port}/"), &format!(":{}/", partition.port));
-            partitions.push(partition);
-        }
-    })
-    .await;
+    let (stack, partitions) = partitioned().await;
     let person = People::of(&stack).new_person().await;
     let task = person.task().await;
     stack.copied().await;
@@ -162,27 +167,11 @@ async fn a_database_whose_host_is_gone_takes_no_connection_with_it() {
     for (partition, line) in partitions.iter().zip(["GET /v1/workspaces", "GET /v1/inbox"]) {
         crowd(&gateway, &person, line).await;
         partition.abandon();
-        let well_from = Instant::now() + FREE;
-        tokio::time::sleep(FREE + WELL).await;
-        let until = Instant::now();
-        // What was sent last has been answered by then, or is too late.
-        tokio::time::sleep(Duration::from_millis(500)).await;
-        let answers = answers.lock().unwrap();
-        let due: Vec<_> =
-            answers.iter().filter(|(sent, _)| (well_from..until).contains(sent)).collect();
-        let wrong: Vec<_> = due.iter().filter_map(|(_, wrong)| wrong.as_ref()).collect();
-        assert!(wrong.is_empty(), "{wrong:#?}");
-        let expected = WELL.as_millis() / EVERY.as_millis() / 2;
-        assert!(due.len() as u128 > expected, "only {} answers", due.len());
+        assert_well_after(FREE, &answers, line).await;
     }
     ended.store(true, Ordering::Relaxed);
     asking.await.unwrap();
-    for program in ["monolith", "notifications"] {
-        wait_until(&format!("no connection of {program} is held"), PATIENCE / 4, async || {
-            in_use(&stack, program).await == 0
-        })
-        .await;
-    }
+    assert_none_held(&stack).await;
     // The relays have found their way too.
     stack.has_sent("core").await;
     stack.has_sent("notifications").await;
