@@ -13,6 +13,7 @@ pub mod progress;
 mod session;
 mod snapshot;
 mod transaction;
+mod within;
 
 pub use fence::{FENCED_SQLSTATE, Fenced, fenced};
 pub use metrics::watch;
@@ -22,3 +23,4 @@ pub use pool::{apart, connect, options};
 pub use session::{Session, acquire};
 pub use snapshot::Snapshot;
 pub use transaction::{Transaction, begin, begin_with};
+pub use within::within;

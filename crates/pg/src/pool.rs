@@ -8,7 +8,7 @@ use sqlx::{
 };
 use tokio::time::timeout;
 
-use crate::session::RETURN;
+use crate::{session::RETURN, within};
 
 /// A role that is called as the engine's schema would otherwise find that one first (`"$user"`).
 pub(crate) const SEARCH_PATH: (&str, &str) = ("search_path", "public");
@@ -31,13 +31,21 @@ pub fn connect(url: &str, application_name: &str, max: u32) -> Result<PgPool, sq
         ("timezone", "UTC"),
         SEARCH_PATH,
     ]);
-    Ok(self::options(max).test_before_acquire(false).connect_lazy_with(options))
+    Ok(self::options(max).connect_lazy_with(options))
 }
 
-/// What every pool has. Taking a connection fails after 3 s. One that is given back with an answer due, because who
-/// waited for it has given up, has 5 s for it and is closed else: its host may be gone. That is no round trip more, for
-/// the ping of sqlx that follows has nothing left to wait for but its own answer. For which it waits without a limit; so
-/// connections are taken as a [`Session`], by [`begin`], [`on`] or [`acquire`], and not from the pool itself.
+/// A connection that was used so lately is lent without being asked.
+const FRESH: Duration = Duration::from_millis(500);
+/// For the answer of one that was not. A renewal of a mail's claim has a second for all of it, and may have to go on to the
+/// next connection.
+const PING: Duration = Duration::from_millis(300);
+
+/// What every pool has. Taking a connection fails after 3 s. One that has been idle for half a second is pinged first:
+/// its server may have ended meanwhile, and whoever got it then, however much later, would have its error. One that is
+/// given back with an answer due, because who waited for it has given up, has 5 s for it and is closed else: its host
+/// may be gone. That is no round trip more, for the ping of sqlx that follows has nothing left to wait for but its own
+/// answer. For which it waits without a limit; so connections are taken as a [`Session`], by [`begin`], [`on`] or
+/// [`acquire`], and not from the pool itself.
 ///
 /// [`Session`]: crate::Session
 /// [`begin`]: crate::begin
@@ -48,6 +56,15 @@ pub fn options(max: u32) -> PgPoolOptions {
         .max_connections(max)
         .acquire_timeout(Duration::from_secs(3))
         .max_lifetime(Duration::from_mins(30))
+        .test_before_acquire(false)
+        .before_acquire(|connection, since| {
+            Box::pin(async move {
+                if since.idle_for > FRESH {
+                    within(PING, connection.ping()).await?;
+                }
+                Ok(true)
+            })
+        })
         .after_release(|connection, _| {
             Box::pin(async move {
                 let answered = timeout(RETURN, connection.flush()).await;

@@ -14,6 +14,8 @@ use sqlx::{
 use sqlx_core::transaction::TransactionManager as _;
 use tokio::time::timeout;
 
+use crate::within;
+
 /// For what costs the server nothing.
 const SILENCE: Duration = Duration::from_secs(3);
 
@@ -40,7 +42,7 @@ impl Session {
     pub(crate) async fn begin(pool: &PgPool, statement: &'static str) -> sqlx::Result<Self> {
         let mut connection = pool.acquire().await?;
         let begun = PgTransactionManager::begin(&mut connection, Some(statement.into_sql_str()));
-        match timeout(SILENCE, begun).await.unwrap_or(Err(sqlx::Error::PoolTimedOut)) {
+        match within(SILENCE, begun).await {
             Ok(()) => Ok(Self { connection, open: true }),
             Err(error) => {
                 // It may be in a transaction all the same, in which whoever gets it next would write.

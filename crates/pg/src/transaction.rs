@@ -33,9 +33,12 @@ pub async fn begin_with(pool: &PgPool, statement: &'static str) -> Result<Sessio
 }
 
 impl Transaction {
-    /// Commits. From here on the request has left a trace ([`progress::note_commit`]), also when the
-    /// answer to the commit was lost.
+    /// Commits, unless a statement has failed in it, whose error may have been passed over: PostgreSQL answers that
+    /// `COMMIT` by rolling back, and sqlx 0.9 takes it for done. So one more statement asks first, and fails.
+    ///
+    /// From then on the request has left a trace ([`progress::note_commit`]), also when the answer to the commit was lost.
     pub async fn commit(mut self) -> Result<(), sqlx::Error> {
+        sqlx::raw_sql("SELECT 1").execute(&mut *self.inner).await?;
         progress::note_commit();
         let committed = self.inner.commit().await;
         match &committed {

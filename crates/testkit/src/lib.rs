@@ -1,5 +1,6 @@
 //! What tests stand on: databases made from templates, programs as child processes, waiting for
-//! conditions; a move without a controller, a random schedule to try it with, and a look at what it locks; mail servers
+//! conditions; a line to a database that can be lost; a move without a controller, a random schedule to try it with, and
+//! a look at what it locks; mail servers
 //! that do as the test says. It starts what it is handed and names no service.
 //!
 //! Servers come from the environment, which `make test` sets: `FICUS_TEST_POSTGRES`,
@@ -7,6 +8,7 @@
 
 mod database;
 mod killable;
+mod line;
 mod locks;
 mod mail;
 pub mod moving;
@@ -20,6 +22,7 @@ mod wait;
 pub use database::{Database, database};
 pub use ficus_pg::Migrations;
 pub use killable::Killable;
+pub use line::Line;
 pub use locks::{Lock, LockSampler};
 pub use mail::{Reluctant, refusing};
 pub use noticed::noticed;

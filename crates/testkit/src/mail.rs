@@ -1,8 +1,12 @@
 //! Mail servers that do as the test says.
 
+use std::time::Duration;
+
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
+
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A mail server that takes one mail after the other and waits for the test before it answers.
 pub struct Reluctant {
@@ -31,6 +35,12 @@ impl Reluctant {
             }
         });
         Self { address, reached, may_answer }
+    }
+
+    /// Waits until it has come to where it waits.
+    pub async fn is_reached(&mut self) {
+        let reached = tokio::time::timeout(PATIENCE, self.reached.recv()).await;
+        reached.expect("nobody comes with a mail").expect("it runs as long as this value");
     }
 }
 

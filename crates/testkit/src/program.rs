@@ -17,6 +17,9 @@ use tokio::{
 
 use crate::{unique, wait_until};
 
+/// How long a program may take until it answers: a broker is two starts of Java, beside whatever else runs.
+const READY: Duration = Duration::from_mins(1);
+
 /// A running program, killed with this value. What it said is printed if the test fails.
 pub struct Program {
     child: Child,
@@ -86,7 +89,7 @@ impl Program {
         mut condition: impl AsyncFnMut(SocketAddr) -> bool,
     ) {
         let what = format!("the program is to {what} at {address}");
-        wait_until(&what, Duration::from_secs(20), async || {
+        wait_until(&what, READY, async || {
             assert!(self.is_running(), "the program ended before it was ready:\n{}", self.log());
             condition(address).await
         })
