@@ -50,6 +50,9 @@ impl From<KafkaError> for Error {
 
 impl Client {
     /// Subscribes; partitions come with the first call of [`Self::receive`].
+    ///
+    /// A session that ran out while the broker was away can be answered as if another had this member's name: librdkafka
+    /// forgets its member id and asks once more under its instance's.
     pub fn join(config: &ConsumerConfig) -> Result<Self, Error> {
         let consumer: StreamConsumer = config
             .kafka

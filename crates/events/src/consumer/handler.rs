@@ -60,12 +60,11 @@ pub enum ApplyError {
 }
 
 /// For one call of a handler, and for a commit. The server ends a statement after 10 s, if it is there.
-const SILENCE: Duration = Duration::from_secs(30);
+const SILENCE: Duration = Duration::from_secs(15);
 
 /// Bounds work on the database, so that one whose host is gone does not hold the consumer.
 pub async fn bounded<T, E: From<sqlx::Error>>(
     work: impl Future<Output = Result<T, E>>,
 ) -> Result<T, E> {
-    let done = tokio::time::timeout(SILENCE, work).await;
-    done.unwrap_or_else(|_| Err(sqlx::Error::PoolTimedOut.into()))
+    ficus_pg::within(SILENCE, work).await
 }

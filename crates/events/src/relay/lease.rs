@@ -4,7 +4,7 @@
 
 use std::time::{Duration, Instant};
 
-use ficus_pg::on;
+use ficus_pg::{on, within};
 use sqlx::{PgPool, postgres::types::PgInterval};
 
 use super::source;
@@ -28,11 +28,7 @@ pub struct Lease {
 /// The lease, if nobody holds it. The first one of all makes the relay's row, at a snapshot that has
 /// seen nothing, so that what is in the outbox already is published. Fails after 3 s without an answer.
 pub async fn acquire(pool: &PgPool, capability: &str, holder: &str) -> sqlx::Result<Option<Lease>> {
-    bounded(ask(pool, capability, holder)).await
-}
-
-async fn bounded<T>(work: impl Future<Output = sqlx::Result<T>>) -> sqlx::Result<T> {
-    tokio::time::timeout(PATIENCE, work).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
+    within(PATIENCE, ask(pool, capability, holder)).await
 }
 
 async fn ask(pool: &PgPool, capability: &str, holder: &str) -> sqlx::Result<Option<Lease>> {
@@ -112,7 +108,7 @@ pub async fn release(pool: &PgPool, lease: &Lease) -> sqlx::Result<()> {
         lease.holder,
         lease.token,
     );
-    bounded(released.execute(on(pool))).await.map(drop)
+    within(PATIENCE, released.execute(on(pool))).await.map(drop)
 }
 
 fn duration() -> PgInterval {

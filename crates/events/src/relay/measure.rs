@@ -2,6 +2,7 @@
 
 use std::{sync::LazyLock, time::Duration};
 
+use ficus_pg::within;
 use opentelemetry::{
     KeyValue, global,
     metrics::{Counter, Gauge},
@@ -11,6 +12,8 @@ use sqlx::{PgConnection, PgPool};
 use super::lag;
 
 const INTERVAL: Duration = Duration::from_secs(5);
+/// Somewhat longer than the server has.
+const SILENCE: Duration = Duration::from_secs(70);
 /// One round trip. The more is behind the longer it takes to count, and the more it matters.
 const BEGIN: &str = "BEGIN READ ONLY; SET LOCAL statement_timeout = '1min'";
 
@@ -60,7 +63,7 @@ impl Drop for Shown {
 pub async fn run(pool: &PgPool, capability: &str) {
     let shown = Shown([KeyValue::new("capability", capability.to_owned())]);
     loop {
-        if let Err(error) = measure(pool, capability, &shown.0).await {
+        if let Err(error) = within(SILENCE, measure(pool, capability, &shown.0)).await {
             tracing::debug!(%error, "failed to measure the outbox");
         }
         tokio::time::sleep(INTERVAL).await;

@@ -5,8 +5,9 @@
 //! the order of versions, because the writer holds the aggregate's row lock when the id is drawn; across
 //! rounds the same lock makes the earlier version's transaction visible first.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
+use ficus_pg::within;
 use ficus_process::fault;
 use sqlx::{PgConnection, PgPool};
 
@@ -19,11 +20,35 @@ use super::{
 const MAX_ROWS: usize = 10_000;
 #[expect(clippy::cast_possible_wrap, reason = "a small number")]
 const LIMIT: i64 = MAX_ROWS as i64;
-/// One round trip. A round's first page reads and sorts whatever is unseen, which after a long outage takes longer than
-/// the statement of a request may; cut off, it would begin anew for ever. The lease is kept beside it.
-const BEGIN: &str =
-    "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = '10min'";
+/// How long a page may take, and what begins it, in one round trip.
+const TRIES: [(Duration, &str); 3] = [
+    (
+        Duration::from_secs(15),
+        "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = '15s'",
+    ),
+    (
+        Duration::from_mins(2),
+        "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = '2min'",
+    ),
+    (
+        Duration::from_mins(10),
+        "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = '10min'",
+    ),
+];
 const MAX_BYTES: i64 = 16 * 1024 * 1024;
+
+/// How long a page is waited for. A round's first one reads and sorts whatever is unseen, which after a long outage takes
+/// minutes; cut off at the same time again, it would begin anew for ever. A host that is gone without a word gives no
+/// answer either, and must not be waited for as long. So it is 15 s at first, then 2 and 10 min.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Patience(usize);
+
+impl Patience {
+    /// For the next try, after one that took too long.
+    pub fn longer(self) -> Self {
+        Self((self.0 + 1).min(TRIES.len() - 1))
+    }
+}
 
 /// One row of the outbox.
 #[derive(Clone, Debug)]
@@ -68,8 +93,19 @@ pub async fn next(
     pool: &PgPool,
     lease: &Lease,
     unconfirmed: Option<&Read>,
+    Patience(tries): Patience,
 ) -> sqlx::Result<Option<Read>> {
-    let mut tx = ficus_pg::begin_with(pool, BEGIN).await?;
+    let (limit, begin) = TRIES[tries];
+    within(limit, take(pool, lease, unconfirmed, begin)).await
+}
+
+async fn take(
+    pool: &PgPool,
+    lease: &Lease,
+    unconfirmed: Option<&Read>,
+    begin: &'static str,
+) -> sqlx::Result<Option<Read>> {
+    let mut tx = ficus_pg::begin_with(pool, begin).await?;
     let Some(mut position) = position::read(&mut tx, lease).await? else { return Ok(None) };
     if let Some(Read { position: before, page, .. }) = unconfirmed {
         position.at = before.at.past(page);
@@ -194,8 +230,6 @@ async fn sort_by_xid(rows: &mut [Row], conn: &mut PgConnection) -> sqlx::Result<
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a test says what went wrong by failing")]
 mod tests {
-    use std::time::Duration;
-
     use sqlx::{
         PgConnection,
         postgres::{PgConnectOptions, PgPoolOptions},
@@ -233,7 +267,7 @@ mod tests {
     async fn round(pool: &PgPool, lease: &Lease) -> (Vec<usize>, Vec<i64>) {
         let (mut lengths, mut ids) = (Vec::new(), Vec::new());
         loop {
-            let read = next(pool, lease, None).await.unwrap().unwrap();
+            let read = next(pool, lease, None, Patience::default()).await.unwrap().unwrap();
             lengths.push(read.page.rows.len());
             ids.extend(read.page.rows.iter().map(|row| row.id));
             assert!(position::advance(pool, lease, &read.position, &read.page).await.unwrap());
@@ -252,13 +286,13 @@ mod tests {
         let mut late = pool.begin().await.unwrap();
         append(&mut late, 2_000).await;
         append(&mut conn, 14_000).await;
-        let first = next(&pool, &lease, None).await.unwrap().unwrap();
-        let second = next(&pool, &lease, Some(&first)).await.unwrap().unwrap();
+        let first = next(&pool, &lease, None, Patience::default()).await.unwrap().unwrap();
+        let second = next(&pool, &lease, Some(&first), Patience::default()).await.unwrap().unwrap();
         assert!(position::advance(&pool, &lease, &first.position, &first.page).await.unwrap());
         late.commit().await.unwrap();
         append(&mut conn, 10).await;
 
-        let again = next(&pool, &lease, None).await.unwrap().unwrap();
+        let again = next(&pool, &lease, None, Patience::default()).await.unwrap().unwrap();
         let ids = |read: &Read| read.page.rows.iter().map(|row| row.id).collect::<Vec<_>>();
         assert_eq!(ids(&second), ids(&again));
         let (lengths, ids) = round(&pool, &lease).await;
@@ -284,7 +318,7 @@ mod tests {
         let code =
             ids.unwrap_err().as_database_error().and_then(|error| error.code().map(String::from));
         assert_eq!(code.as_deref(), Some("57014"), "a request has no time for it");
-        let read = next(&short, &lease, None).await.unwrap().unwrap();
+        let read = next(&short, &lease, None, Patience::default()).await.unwrap().unwrap();
         assert_eq!((read.page.rows.len(), read.page.is_last), (MAX_ROWS, false));
         assert!(position::advance(&pool, &lease, &read.position, &read.page).await.unwrap());
     }
@@ -302,7 +336,7 @@ mod tests {
                 .fetch_one(&mut *conn)
                 .await
                 .unwrap();
-            next(&pool, &lease, None).await.unwrap().unwrap();
+            next(&pool, &lease, None, Patience::default()).await.unwrap().unwrap();
             let flushed = "SELECT pg_current_wal_flush_lsn() >= $1::text::pg_lsn";
             let flushed: bool =
                 sqlx::query_scalar(flushed).bind(written).fetch_one(&mut *conn).await.unwrap();
@@ -315,7 +349,7 @@ mod tests {
         let (_database, pool, lease) = leading().await;
         for polls in (0..15).cycle().take(300) {
             {
-                let mut read = std::pin::pin!(next(&pool, &lease, None));
+                let mut read = std::pin::pin!(next(&pool, &lease, None, Patience::default()));
                 for _ in 0..polls {
                     if futures::poll!(read.as_mut()).is_ready() {
                         break;

@@ -169,7 +169,7 @@ mod tests {
         let pool = database.pool().await;
         let old = lease(&pool, "relay").await;
         append_one(&pool).await;
-        let read = page::next(&pool, &old, None).await.unwrap().unwrap();
+        let read = page::next(&pool, &old, None, page::Patience::default()).await.unwrap().unwrap();
         assert_eq!((read.page.rows.len(), read.page.is_last), (1, true));
 
         sqlx::query("UPDATE ficus.relay SET expires_at = '-infinity'")
@@ -180,8 +180,8 @@ mod tests {
         let new = lease(&pool, "relay").await;
         assert!(!advance(&pool, &old, &read.position, &read.page).await.unwrap());
         stop(&pool, &old, "too late").await.unwrap();
-        assert!(page::next(&pool, &old, None).await.unwrap().is_none());
-        let read = page::next(&pool, &new, None).await.unwrap().unwrap();
+        assert!(page::next(&pool, &old, None, page::Patience::default()).await.unwrap().is_none());
+        let read = page::next(&pool, &new, None, page::Patience::default()).await.unwrap().unwrap();
         assert!(advance(&pool, &new, &read.position, &read.page).await.unwrap());
         assert!(!advance(&pool, &new, &read.position, &read.page).await.unwrap());
         assert_eq!(has_work(&pool, &new).await.unwrap(), Some(false));

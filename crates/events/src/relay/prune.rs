@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
+use ficus_pg::within;
 use sqlx::PgPool;
 
 const INTERVAL: Duration = Duration::from_mins(1);
 const CHUNK: i64 = 5_000;
+/// Somewhat longer than the server has.
+const SILENCE: Duration = Duration::from_secs(70);
 /// One round trip. After a long outage much was sent that is not old enough, and is looked through in vain.
 const BEGIN: &str = "BEGIN; SET LOCAL statement_timeout = '1min'";
 
@@ -25,7 +28,7 @@ pub async fn run(pool: &PgPool, capability: &str) {
 async fn prune(pool: &PgPool, capability: &str) -> sqlx::Result<u64> {
     let mut pruned = 0;
     loop {
-        let chunk = prune_chunk(pool, capability).await?;
+        let chunk = within(SILENCE, prune_chunk(pool, capability)).await?;
         pruned += chunk;
         if chunk < CHUNK.unsigned_abs() {
             return Ok(pruned);

@@ -2,10 +2,12 @@
 
 use std::time::{Duration, Instant};
 
+use ficus_pg::within;
 use ficus_process::failpoint;
 
 use super::{
-    Relay, lease::Lease, measure, page, position, publisher::Publisher, versions::Versions,
+    Relay, lease::Lease, measure, page, page::Patience, position, publisher::Publisher,
+    versions::Versions,
 };
 
 const FASTEST_POLL: Duration = Duration::from_millis(5);
@@ -17,6 +19,10 @@ const AFTER_AN_ERROR: Duration = Duration::from_millis(500);
 /// Where events come one upon another, rounds begin no closer together: each costs a position written, a message's
 /// journey and a batch at every consumer, however few its events are.
 const BUSY_ROUND: Duration = Duration::from_millis(10);
+
+/// For statements that cost the server next to nothing. One whose host is gone without a word would be waited for until
+/// the kernel gives it up, while the lease is renewed on another connection.
+const SILENCE: Duration = Duration::from_secs(5);
 
 /// What one step found.
 enum Step {
@@ -35,18 +41,19 @@ struct Memory {
     confirmed_at: Instant,
     /// The page after the one that was confirmed last.
     ahead: Option<page::Read>,
+    patience: Patience,
 }
 
 impl Memory {
-    fn new() -> Self {
+    fn new(patience: Patience) -> Self {
         let (versions, confirmed_at) = (Versions::default(), Instant::now());
-        Self { publisher: None, versions, confirmed_at, ahead: None }
+        Self { publisher: None, versions, confirmed_at, ahead: None, patience }
     }
 }
 
 /// Publishes until the lease is lost.
 pub async fn run(relay: &Relay, lease: &Lease) {
-    let mut memory = Memory::new();
+    let mut memory = Memory::new(Patience::default());
     let mut pause = FASTEST_POLL;
     loop {
         let begun = Instant::now();
@@ -63,7 +70,7 @@ pub async fn run(relay: &Relay, lease: &Lease) {
             Ok(Step::LeaseLost) => return,
             Err(error) => {
                 tracing::warn!(capability = relay.capability, "failed to publish: {error:#}");
-                memory = Memory::new();
+                memory = Memory::new(error.patience(memory.patience));
                 tokio::time::sleep(AFTER_AN_ERROR).await;
             }
         }
@@ -80,19 +87,23 @@ async fn step(relay: &Relay, lease: &Lease, memory: &mut Memory) -> Result<Step,
     };
     if let Some(reason) = refusal(&read, memory) {
         tracing::error!(capability = relay.capability, reason, "the relay has stopped");
-        position::stop(&relay.pool, lease, &reason).await?;
+        within(SILENCE, position::stop(&relay.pool, lease, &reason)).await?;
         return Ok(Step::Idle);
     }
     let is_empty = read.page.rows.is_empty();
     if !is_empty {
         failpoint::reach("relay.read").await;
-        let (sent, ahead) =
-            tokio::join!(publish(relay, memory, &read.page), read_ahead(relay, lease, &read));
+        let patience = memory.patience;
+        let (sent, ahead) = tokio::join!(
+            publish(relay, memory, &read.page),
+            read_ahead(relay, lease, &read, patience)
+        );
         sent?;
         memory.ahead = ahead;
         failpoint::reach("relay.sent").await;
     }
-    let advanced = position::advance(&relay.pool, lease, &read.position, &read.page).await?;
+    let advance = position::advance(&relay.pool, lease, &read.position, &read.page);
+    let advanced = within(SILENCE, advance).await?;
     Ok(match advanced {
         false => Step::LeaseLost,
         true if is_empty => Step::Idle,
@@ -107,21 +118,28 @@ async fn look(
     lease: &Lease,
     memory: &mut Memory,
 ) -> Result<Result<page::Read, Step>, Error> {
-    match position::has_work(&relay.pool, lease).await? {
+    match within(SILENCE, position::has_work(&relay.pool, lease)).await? {
         None => return Ok(Err(Step::LeaseLost)),
         Some(false) if memory.confirmed_at.elapsed() < CONFIRMATION => return Ok(Err(Step::Idle)),
         Some(_) => memory.confirmed_at = Instant::now(),
     }
-    Ok(page::next(&relay.pool, lease, None).await?.ok_or(Step::Idle))
+    let read = page::next(&relay.pool, lease, None, memory.patience).await?;
+    memory.patience = Patience::default();
+    Ok(read.ok_or(Step::Idle))
 }
 
 /// The round's next page, while this one is under way to the broker. It leaves only after this one was confirmed. What
 /// keeps it from being read will keep the next step from it too, and is told there.
-async fn read_ahead(relay: &Relay, lease: &Lease, read: &page::Read) -> Option<page::Read> {
+async fn read_ahead(
+    relay: &Relay,
+    lease: &Lease,
+    read: &page::Read,
+    patience: Patience,
+) -> Option<page::Read> {
     if read.page.is_last {
         return None;
     }
-    page::next(&relay.pool, lease, Some(read)).await.ok()?
+    page::next(&relay.pool, lease, Some(read), patience).await.ok()?
 }
 
 async fn publish(relay: &Relay, memory: &mut Memory, page: &page::Page) -> Result<(), Error> {
@@ -151,4 +169,37 @@ enum Error {
     Database(#[from] sqlx::Error),
     #[error(transparent)]
     Broker(#[from] crate::kafka::Error),
+}
+
+/// PostgreSQL's code for a statement that took too long.
+const CANCELED: &str = "57014";
+
+impl Error {
+    /// For the next try, `before` having been that of this one.
+    fn patience(&self, before: Patience) -> Patience {
+        let took_too_long = match self {
+            Self::Database(sqlx::Error::PoolTimedOut) => true,
+            Self::Database(sqlx::Error::Database(error)) => {
+                error.code().as_deref() == Some(CANCELED)
+            }
+            _ => false,
+        };
+        if took_too_long { before.longer() } else { before }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_that_took_too_long_has_longer_the_next_time() {
+        let first = Patience::default();
+        let second = Error::from(sqlx::Error::PoolTimedOut).patience(first);
+        assert_ne!(second, first);
+        assert_eq!(Error::from(sqlx::Error::PoolClosed).patience(second), second);
+        let third = Error::from(sqlx::Error::PoolTimedOut).patience(second);
+        assert_ne!(third, second);
+        assert_eq!(Error::from(sqlx::Error::PoolTimedOut).patience(third), third);
+    }
 }

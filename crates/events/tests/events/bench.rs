@@ -10,7 +10,7 @@ use ficus_owners::{Owners, Side, View};
 use ficus_pg::Transaction;
 use ficus_process::Shutdown;
 use sqlx::{PgConnection, PgPool};
-use tokio::task::JoinHandle;
+use tokio::{runtime::Runtime, task::JoinHandle};
 use trellis_testkit::{Database, Migrations, Server, database, kafka, unique, wait_until};
 use uuid::Uuid;
 
@@ -41,39 +41,54 @@ const TABLES: &str = "
 /// One writer's database with relay and consumer of its own; all that runs ends with it.
 pub struct Bench {
     pub pool: PgPool,
+    pub broker: String,
     pub topic: String,
     pub group: String,
     pub database: Database,
     shutdown: Shutdown,
     running: Vec<JoinHandle<()>>,
+    /// Where they run. It is not waited for: a client whose broker is gone for good may never close.
+    work: Option<Runtime>,
 }
 
 impl Bench {
     pub async fn new() -> Self {
+        Self::at(kafka()).await
+    }
+
+    /// With another broker than the tests share.
+    pub async fn at(broker: String) -> Self {
         let migrations = Migrations { migrator: &MIGRATOR, table: "_sqlx_migrations_events" };
         let database = database(Server::First, &[migrations]).await;
         let pool = database.pool().await;
         sqlx::raw_sql(TABLES).execute(&pool).await.unwrap();
         Self {
             pool,
+            broker,
             topic: unique("library"),
             group: unique("group"),
             shutdown: Shutdown::new(),
             running: Vec::new(),
+            work: Some(Runtime::new().unwrap()),
             database,
         }
     }
 
     pub fn start_relay(&mut self, instance: &str) -> ficus_events::Waker {
-        let relay = Relay::new(&self.pool, kafka(), CAPABILITY, instance);
+        let relay = Relay::new(&self.pool, self.broker.clone(), CAPABILITY, instance);
         let waker = relay.waker();
-        self.running.push(tokio::spawn(relay.run(self.shutdown.clone())));
+        self.run_beside(relay.run(self.shutdown.clone()));
         waker
     }
 
     pub fn start_consumer(&mut self, owners: &Owners, side: Side) {
-        let consumer = consumer(self.pool.clone(), &self.group, &self.topic, owners, side);
-        self.running.push(tokio::spawn(consumer.run(self.shutdown.clone())));
+        let (broker, pool) = (self.broker.clone(), self.pool.clone());
+        let consumer = consumer(broker, pool, &self.group, &self.topic, owners, side);
+        self.run_beside(consumer.run(self.shutdown.clone()));
+    }
+
+    fn run_beside(&mut self, task: impl Future<Output = ()> + Send + 'static) {
+        self.running.extend(self.work.as_ref().map(|work| work.spawn(task)));
     }
 
     /// Changes a book and appends its event, as a writer must: the row's lock first.
@@ -142,12 +157,22 @@ impl Bench {
 impl Drop for Bench {
     fn drop(&mut self) {
         self.shutdown.request();
+        if let Some(work) = self.work.take() {
+            work.shutdown_background();
+        }
     }
 }
 
 /// One that applies the topic's events in the database behind `pool`.
-pub fn consumer(pool: PgPool, group: &str, topic: &str, owners: &Owners, side: Side) -> Consumer {
-    let config = ConsumerConfig::new(kafka(), group, "library-0", &[topic]);
+pub fn consumer(
+    broker: String,
+    pool: PgPool,
+    group: &str,
+    topic: &str,
+    owners: &Owners,
+    side: Side,
+) -> Consumer {
+    let config = ConsumerConfig::new(broker, group, "library-0", &[topic]);
     Consumer::new(config, owners.clone(), CAPABILITY, side, Arc::new(Shelf { pool, side }))
 }
 

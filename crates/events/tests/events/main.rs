@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test says what went wrong by failing")]
 
 mod bench;
+mod broker;
 mod dead_letters;
 mod fence;
 mod frozen;

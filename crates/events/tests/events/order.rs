@@ -7,14 +7,18 @@ use std::{
 };
 
 use ficus_events::lag;
-use ficus_owners::Side;
+use ficus_owners::{Owners, Side};
 use ficus_process::trace;
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
 use sqlx::PgPool;
+use tokio::task::JoinSet;
 use tracing::Instrument as _;
 use trellis_testkit::{noticed, setting};
 
-use crate::bench::{Bench, CAPABILITY, PATIENCE, owned_by, owners};
+use crate::{
+    bench::{Bench, CAPABILITY, PATIENCE, owned_by, owners},
+    broker::Broker,
+};
 
 const WRITERS: usize = 8;
 /// Each written by all writers.
@@ -61,25 +65,32 @@ pub fn assert_in_order(applied: &[(String, i64)]) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn eight_writers_who_commit_late_lose_nothing_and_keep_every_keys_order() {
-    let mut bench = Bench::new().await;
+    let mut broker = Broker::start().await;
+    let mut bench = Bench::at(broker.address()).await;
     bench.start_relay("relay-1");
     bench.start_relay("relay-2");
-    bench.start_consumer(&owners(Side::Monolith), Side::Monolith);
+    let owners = owners(Side::Monolith);
+    bench.start_consumer(&owners, Side::Monolith);
+    let mut beside = JoinSet::new();
+    beside.spawn(say_again(owners));
 
     let seed = setting("FICUS_SEED", u64::from(std::process::id()));
     eprintln!("FICUS_SEED={seed} writes the same again");
     let begun = Instant::now();
     let shared = Arc::new(bench);
     let pool = shared.database.pool().await;
-    let writers: Vec<_> = (0..WRITERS)
-        .map(|number| tokio::spawn(writer(Arc::clone(&shared), pool.clone(), number, seed)))
+    // Ended with the test, and with them what they hold.
+    let mut writers: JoinSet<usize> = (0..WRITERS)
+        .map(|number| writer(Arc::clone(&shared), pool.clone(), number, seed))
         .collect();
-    half_applied(&shared).await;
+    have_been_applied(&shared, events_wanted() / 4).await;
+    broker.restart().await;
+    have_been_applied(&shared, events_wanted() / 2).await;
     // As after a crash between the delivery report and the advance: the other one leads, and sends again.
     shared.run("UPDATE ficus.relay SET token = token + 1, expires_at = '-infinity'").await;
     let mut committed = 0;
-    for writer in writers {
-        committed += writer.await.unwrap();
+    while let Some(writer) = writers.join_next().await {
+        committed += writer.unwrap();
     }
     let written = begun.elapsed();
     let mut bench = Arc::into_inner(shared).unwrap();
@@ -95,12 +106,26 @@ async fn eight_writers_who_commit_late_lose_nothing_and_keep_every_keys_order() 
     bench.stop().await;
 }
 
+/// As a control database does: a consumer that was replaced waits for its next word.
+async fn say_again(owners: Owners) {
+    loop {
+        owners.set(CAPABILITY, owned_by(Side::Monolith, 1));
+        tokio::time::sleep(Duration::from_millis(250)).await;
+    }
+}
+
 const APPLIED: &str = "SELECT count(*) FROM applied";
 
-async fn half_applied(bench: &Bench) {
-    let half = i64::try_from(events_wanted() / 2).unwrap();
-    while bench.number(APPLIED).await < half {
+async fn have_been_applied(bench: &Bench, events: usize) {
+    let events = i64::try_from(events).unwrap();
+    let (mut applied, mut since) = (0, Instant::now());
+    while applied < events {
         assert_goes_on(bench).await;
+        let now = bench.number(APPLIED).await;
+        if now > applied {
+            (applied, since) = (now, Instant::now());
+        }
+        assert!(since.elapsed() < PATIENCE, "no more than {applied} of {events} are applied");
     }
 }
 

@@ -28,7 +28,7 @@ async fn a_relay_whose_token_was_raised_advances_nothing() {
     bench.write_one("book", b"").await;
     bench.wait_for_relay().await;
     let seized = "UPDATE ficus.relay SET token = token + 1, holder = 'new',
-                  expires_at = clock_timestamp() + interval '2 seconds'";
+                  expires_at = clock_timestamp() + interval '3 seconds'";
     bench.run(seized).await;
     let token = bench.number(TOKEN).await;
     bench.write_one("book", b"").await;
