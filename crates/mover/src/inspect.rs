@@ -15,8 +15,9 @@ pub struct CursorState {
 
 impl Mover {
     /// Everything of this capability that a database has while a move is under way and not else, for people: triggers
-    /// on its tables, views, functions, cursors, logs. Empty also where the mover's schema is not there.
-    pub async fn installed(&self, side: Side) -> Result<Vec<String>> {
+    /// on its tables, views, functions, cursors, logs. Empty also where the mover's schema is not there. A shut
+    /// fence is none of it at a service that has `owned`, and keeps it ([`Mover::uninstall`]).
+    pub async fn installed(&self, side: Side, owned: bool) -> Result<Vec<String>> {
         let database = self.database(side);
         let migrated: bool = sqlx::query_scalar("SELECT to_regclass('ficus.cursor') IS NOT NULL")
             .fetch_one(on(&database.follow))
@@ -29,7 +30,7 @@ impl Mover {
             "SELECT format('trigger %s of %s', t.tgname, c.relname)
              FROM pg_trigger AS t JOIN pg_class AS c ON c.oid = t.tgrelid
              WHERE c.relnamespace = 'public'::regnamespace AND c.relname = ANY ($2)
-               AND t.tgname LIKE 'ficus\\_%'
+               AND t.tgname LIKE 'ficus\\_%' AND NOT ($3 AND t.tgenabled = 'A' AND t.tgname LIKE 'ficus\\_fence\\_%')
              UNION ALL
              SELECT format('view ficus.%I', viewname) FROM pg_views
              WHERE schemaname = 'ficus' AND starts_with(viewname, $1 || '.')
@@ -47,6 +48,7 @@ impl Mover {
         )
         .bind(&self.inner.capability)
         .bind(self.tables_of(side))
+        .bind(owned && side == Side::Service)
         .fetch_all(on(&database.follow))
         .await
         .map_err(|e| database.error(e))

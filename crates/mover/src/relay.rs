@@ -2,7 +2,6 @@
 
 use crate::{
     Mover, Result, Side,
-    database::BEGIN_WRITE,
     fence::{FENCE_BUDGET, bounded},
     opening::flush_log,
 };
@@ -13,19 +12,12 @@ impl Mover {
     pub async fn hold_relay(&self, side: Side, attempt: i64, held: bool) -> Result<bool> {
         let database = self.database(side);
         let call = || async {
-            let mut transaction = ficus_pg::begin_with(&database.steps, BEGIN_WRITE).await?;
-            sqlx::query("SELECT ficus.begin_step($1, $2)")
+            sqlx::query_scalar("SELECT ficus.hold_relay($1, $2, $3)")
                 .bind(&self.inner.capability)
                 .bind(attempt)
-                .execute(&mut *transaction)
-                .await?;
-            let found = sqlx::query("UPDATE ficus.relay SET held = $2 WHERE capability = $1")
-                .bind(&self.inner.capability)
                 .bind(held)
-                .execute(&mut *transaction)
-                .await?;
-            transaction.commit().await?;
-            Ok(found.rows_affected() == 1)
+                .fetch_one(on(&database.steps))
+                .await
         };
         bounded(database, "ficus.relay", FENCE_BUDGET, call).await
     }

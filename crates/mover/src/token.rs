@@ -39,14 +39,15 @@ impl Mover {
         }
     }
 
-    /// Ends every session in this database of attempts below this one and waits until they are gone; how many.
-    /// At a takeover on the owner's database this comes before [`Mover::raise_token`].
+    /// Ends every session in this database of attempts below this one that has a transaction open, and waits until they
+    /// are gone; how many. At a takeover on the owner's database this comes before [`Mover::raise_token`], which those
+    /// would keep waiting. One at rest holds nothing, and may be this mover's own.
     pub async fn end_sessions(&self, side: Side, below: i64) -> Result<u64> {
         let database = self.database(side);
         let ended: i64 = sqlx::query_scalar(
             "SELECT count(pg_terminate_backend(pid, 5000))
              FROM pg_stat_activity
-             WHERE datname = current_database() AND pid <> pg_backend_pid()
+             WHERE datname = current_database() AND state <> 'idle' AND pid <> pg_backend_pid()
                AND substring(application_name FROM '^ficus:' || $1 || ':([0-9]{1,18})$')::bigint < $2",
         )
         .bind(&self.inner.capability)

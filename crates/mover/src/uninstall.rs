@@ -26,12 +26,15 @@ impl Mover {
         .await
     }
 
-    /// Cancel, last half: triggers, views, cursors and logs go from both sides; the token row stays. The
+    /// Cancel, last half: capture, fences, views, cursors and logs go from both sides; the token row stays. The
     /// monolith owns. May be repeated.
-    pub async fn uninstall(&self, attempt: i64) -> Result<()> {
+    ///
+    /// A service that has `owned` keeps its fence, and its tables refuse writes: a write that was sent to it before a
+    /// switch back, or by somebody who has not heard of that, would be acknowledged and be nobody's.
+    pub async fn uninstall(&self, attempt: i64, owned: bool) -> Result<()> {
         for side in [Side::Monolith, Side::Service] {
             self.close_cursors(side, attempt).await?;
-            self.take_away(side, attempt, true).await?;
+            self.take_away(side, attempt, side == Side::Monolith || !owned).await?;
         }
         self.forget(attempt).await
     }

@@ -26,7 +26,9 @@ async fn a_bounded_statement_lets_others_pass_and_is_done_once_it_can_be() {
     let mut watcher = library.connect(Side::Monolith).await;
     let waits =
         "SELECT count(*) FROM pg_locks WHERE relation = 'authors'::regclass AND NOT granted";
-    while sqlx::query_scalar::<_, i64>(waits).fetch_one(&mut watcher).await.unwrap() == 0 {}
+    while sqlx::query_scalar::<_, i64>(waits).fetch_one(&mut watcher).await.unwrap() == 0 {
+        assert!(!change.is_finished());
+    }
 
     let mut customer = library.connect(Side::Monolith).await;
     let write = run(&mut customer, "INSERT INTO authors VALUES ('a', 'A')");

@@ -269,8 +269,9 @@ async fn a_log_pruned_beyond_the_cursor_needs_a_re_base() {
     follow_until_verified(&mut follower).await;
     run(&mut owner, "INSERT INTO authors VALUES ('a', 'A')").await.unwrap();
     // Other tests' open transactions may keep the entry for a while.
-    let mut left: i64 = 1;
+    let (mut left, begun) = (1_i64, Instant::now());
     while left > 0 {
+        assert!(begun.elapsed() < Duration::from_mins(1), "an open transaction keeps the entry");
         run(&mut owner, "SELECT ficus.prune('catalogue', pg_current_snapshot())").await.unwrap();
         let count = sqlx::query_scalar("SELECT count(*) FROM ficus.dirty");
         left = count.fetch_one(&mut owner).await.unwrap();

@@ -57,6 +57,12 @@ async fn what_cannot_be_moved_is_refused_by_name() {
             "does not name it",
         ),
         (Side::Service, "INSERT INTO people VALUES ('a', 'A')", "people", "not empty"),
+        (
+            Side::Service,
+            "ALTER TABLE titles ALTER author_code DROP NOT NULL",
+            "titles",
+            "author_code may be null",
+        ),
         (Side::Service, "ALTER TABLE people ADD nick text", "people", "lacks nick"),
         (Side::Service, "ALTER TABLE people ALTER born TYPE text", "people", "born is date"),
         (Side::Monolith, "INSERT INTO copies VALUES ('x', 1, 'stolen')", "items", "cannot hold"),
@@ -101,7 +107,7 @@ async fn a_cancelled_move_leaves_no_trace_and_can_begin_again() {
     for _ in 0..2 {
         library.raise().await;
         library.mover.empty_target(library.attempt).await.unwrap();
-        library.mover.uninstall(library.attempt).await.unwrap();
+        library.mover.uninstall(library.attempt, false).await.unwrap();
     }
     for side in [Side::Monolith, Side::Service] {
         let mut session = library.connect(side).await;

@@ -202,7 +202,7 @@ impl Shared {
         let now = Instant::now();
         // Published under the lock: two tasks hear, and the older view must not come last.
         let mut state = capability.lock();
-        if state.told(epoch, owner, now) {
+        if state.told(epoch, owner) {
             capability.published.send_replace(state.view(now));
         }
     }

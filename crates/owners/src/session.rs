@@ -70,11 +70,13 @@ async fn run(options: PgConnectOptions, shared: Arc<Shared>, first: watch::Sende
         .application_name(&format!("ficus-owners {}", shared.picker))
         .options([("statement_timeout", "2s"), ("synchronous_commit", "off")])
         .disable_statement_logging();
-    let listening = tokio::spawn(listen(options.clone(), Arc::clone(&shared)));
     let mut backoff = BACKOFF.0;
     while !shared.leaving.load(Ordering::Acquire) {
         if let Ok(Ok(connection)) = timeout(PATIENCE, options.connect()).await {
+            // A listener whose host is gone would not notice; who asks does.
+            let listening = tokio::spawn(listen(options.clone(), Arc::clone(&shared)));
             let error = converse(connection, &shared, &first, &mut backoff).await;
+            listening.abort();
             if let Err(error) = error {
                 tracing::warn!(%error, picker = %shared.picker, "lost the control database; going on from the last view");
             }
@@ -85,7 +87,6 @@ async fn run(options: PgConnectOptions, shared: Arc<Shared>, first: watch::Sende
         }
         backoff = (backoff * 2).min(BACKOFF.1);
     }
-    listening.abort();
     shared.left.notify_waiters();
 }
 

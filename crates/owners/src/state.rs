@@ -52,8 +52,6 @@ pub(crate) struct State {
     heard: Heard,
     /// When the round trip that brought `heard` was begun, which is before the row was read.
     asked_at: Option<Instant>,
-    /// When owner and epoch were told by a notification last.
-    told_at: Option<Instant>,
     /// When *pending* is over by time; never before it is over in the control database.
     pending_until: Option<Instant>,
     generation: Arc<Generation>,
@@ -66,7 +64,6 @@ impl State {
         Self {
             heard: Heard::NO_MOVE,
             asked_at: None,
-            told_at: None,
             pending_until: None,
             generation: Generation::new(Arc::clone(&drained)),
             earlier: Vec::new(),
@@ -123,21 +120,20 @@ impl State {
 
     /// From here on the process acts on a new owner of a move that it knows; false if it knew that too. It is no
     /// word on anything else, and renews nothing.
-    pub(crate) fn told(&mut self, epoch: i64, owner: Side, now: Instant) -> bool {
+    pub(crate) fn told(&mut self, epoch: i64, owner: Side) -> bool {
         let new = self.heard.unfinished && epoch > self.heard.epoch;
         if new {
             self.heard = Heard { owner, epoch, ..self.heard };
-            self.told_at = Some(now);
         }
         new
     }
 
-    /// From here on the process acts on `heard`; but an answer that was asked for before a newer owner was told may
-    /// have been read before that.
+    /// From here on the process acts on `heard`, but for an owner of the past: an epoch never goes back. What says so was
+    /// read before a newer owner was told, or in a control database that has lost it, as after a failover or from a
+    /// backup; and then the owner goes on serving those who know it.
     pub(crate) fn take(&mut self, heard: Heard, asked_at: Instant, received_at: Instant) {
-        let overtaken = self.told_at.is_some_and(|told| asked_at <= told);
-        let heard = if overtaken && heard.epoch < self.heard.epoch {
-            Heard { owner: self.heard.owner, epoch: self.heard.epoch, ..heard }
+        let heard = if heard.epoch < self.heard.epoch {
+            Heard { pending: heard.pending, pending_left: heard.pending_left, ..self.heard }
         } else {
             heard
         };
@@ -220,25 +216,28 @@ mod tests {
     }
 
     #[test]
-    fn a_new_owner_that_was_told_is_acknowledged_and_no_older_answer_takes_it_back() {
+    fn a_new_owner_that_was_told_is_acknowledged_and_no_older_epoch_takes_it_back() {
         let start = Instant::now();
-        let (told, later) = (start + Duration::from_millis(20), start + Duration::from_millis(40));
+        let later = start + Duration::from_millis(40);
         let mut state = state(pending(Duration::from_secs(3)), start);
-        assert!(state.told(5, Side::Service, told));
-        assert!(!state.told(5, Side::Service, told) && !state.told(4, Side::Monolith, told));
-        assert_eq!((state.said().epoch, state.view(told).owner), (5, Side::Service));
+        assert!(state.told(5, Side::Service));
+        assert!(!state.told(5, Side::Service) && !state.told(4, Side::Monolith));
+        assert_eq!((state.said().epoch, state.view(start).owner), (5, Side::Service));
         assert!(!state.may_read(start + READ_LEASE), "it renews no lease");
-        state.take(pending(Duration::from_secs(3)), start, later);
-        assert_eq!((state.said().epoch, state.view(later).owner), (5, Side::Service));
-        state.take(pending(Duration::from_secs(3)), later, later);
-        assert_eq!(state.said().epoch, 4, "what was asked for since counts");
+        for asked_at in [start, later] {
+            state.take(pending(Duration::from_secs(3)), asked_at, later);
+            assert_eq!((state.said().epoch, state.view(later).owner), (5, Side::Service));
+        }
+        state.take(Heard::NO_MOVE, later, later);
+        let View { owner, epoch, pending, unfinished, .. } = state.view(later);
+        assert_eq!((owner, epoch, pending, unfinished), (Side::Service, 5, None, true));
     }
 
     #[test]
     fn of_a_move_that_is_not_known_nothing_is_taken_by_hearsay() {
         let start = Instant::now();
         let mut state = state(Heard::NO_MOVE, start);
-        assert!(!state.told(1, Side::Monolith, start));
+        assert!(!state.told(1, Side::Monolith));
         assert_eq!(state.said().epoch, 0, "that it is unfinished would not be known");
     }
 

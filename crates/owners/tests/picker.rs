@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use ficus_owners::{Owners, Role, Side, View};
 use sqlx::{PgPool, migrate::Migrator};
-use trellis_testkit::{Database, Migrations, Server, database, wait_until};
+use trellis_testkit::{Database, Line, Migrations, Server, database, wait_until};
 use uuid::Uuid;
 
 static CONTROL: Migrator = sqlx::migrate!("../../services/controller/migrations");
@@ -25,8 +25,12 @@ impl Control {
     }
 
     async fn picker(&self) -> Owners {
+        Self::picker_at(self.database.url()).await
+    }
+
+    async fn picker_at(url: &str) -> Owners {
         let capabilities = ["ledger".to_owned(), "other".to_owned()];
-        let start = Owners::start(self.database.url(), "gateway-0", Role::Gateway, capabilities);
+        let start = Owners::start(url, "gateway-0", Role::Gateway, capabilities);
         tokio::time::timeout(Duration::from_secs(5), start).await.unwrap().unwrap()
     }
 
@@ -81,6 +85,24 @@ async fn a_new_owner_is_acted_on_and_then_acknowledged() {
     control.until_acknowledged((2, None, true)).await;
     assert_eq!(owners.view("ledger").owner, Side::Service);
     assert_eq!(owners.view("other"), View::NO_MOVE);
+}
+
+#[tokio::test]
+async fn a_row_of_an_earlier_epoch_takes_the_owner_from_nobody_who_knows_it() {
+    let control = Control::new().await;
+    let owners = control.picker().await;
+    control.create().await;
+    control.run("UPDATE move SET owner = 'service', epoch = 2").await;
+    control.until_acknowledged((2, None, true)).await;
+    let mut words = owners.subscribe("ledger");
+    control.run("UPDATE move SET owner = 'monolith', epoch = 1").await;
+    for _ in 0..2 {
+        words.changed().await.unwrap();
+    }
+    let view = owners.view("ledger");
+    assert_eq!((view.owner, view.epoch), (Side::Service, 2));
+    control.run("UPDATE move SET owner = 'monolith', epoch = 3").await;
+    control.until_acknowledged((3, None, true)).await;
 }
 
 #[tokio::test]
@@ -156,4 +178,21 @@ async fn who_leaves_is_waited_for_no_longer() {
     let left: i64 =
         sqlx::query_scalar("SELECT count(*) FROM picker").fetch_one(&control.pool).await.unwrap();
     assert_eq!(left, 0);
+}
+
+#[tokio::test]
+async fn a_picker_listens_again_after_the_servers_host_was_lost() {
+    let control = Control::new().await;
+    let line = Line::to(control.database.url()).await;
+    let _owners = Control::picker_at(line.url()).await;
+    let listens = async || {
+        let query = "SELECT count(*) FROM pg_stat_activity
+                      WHERE datname = current_database() AND query LIKE 'LISTEN%'";
+        sqlx::query_scalar::<_, i64>(query).fetch_one(&control.pool).await.unwrap() == 1
+    };
+    wait_until("the picker is to listen", Duration::from_secs(5), listens).await;
+    line.lose_the_server();
+    wait_until("the lost session is to end", Duration::from_secs(5), async || !listens().await)
+        .await;
+    wait_until("the picker is to listen again", Duration::from_secs(10), listens).await;
 }

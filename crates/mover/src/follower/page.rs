@@ -66,14 +66,25 @@ pub(crate) async fn entries(
         .bind(page.map_or("0", |page| &page.xid))
         .bind(page.map_or(0, |page| page.id))
         .bind(limit.map_or(i64::MAX, i64::from))
-        .fetch_all(connection)
+        .fetch_all(&mut *connection)
         .await?;
     if fault::planted("cursor-by-id") {
-        let snap = cursor.snap.split(':').nth(1);
-        let xmax = snap.and_then(|xmax| xmax.parse::<u64>().ok());
-        entries.retain(|entry| entry.xid.parse().ok() >= xmax);
+        let last = last_id(connection, capability, &cursor.snap).await?;
+        entries.retain(|entry| entry.id > last);
     }
     Ok(entries)
+}
+
+/// The highest id that was taken in with a snapshot: what a cursor would be that goes by ids.
+async fn last_id(connection: &mut PgConnection, capability: &str, snap: &str) -> sqlx::Result<i64> {
+    sqlx::query_scalar(
+        "SELECT coalesce(max(id), 0) FROM ficus.dirty
+         WHERE capability = $1 AND pg_visible_in_snapshot(xid, $2::text::pg_snapshot)",
+    )
+    .bind(capability)
+    .bind(snap)
+    .fetch_one(connection)
+    .await
 }
 
 impl Entry {

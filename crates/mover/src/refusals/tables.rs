@@ -1,6 +1,6 @@
 //! Tables, sequences and settings that a move cannot live with.
 
-use crate::{Mover, Refusal, Result, Side, sql};
+use crate::{Mover, Refusal, Result, Side, definition::Table, sql};
 use ficus_pg::on;
 
 /// Each row: what it is about, why it is refused, what to do. $1 are the capability's tables on this side.
@@ -103,8 +103,28 @@ impl Mover {
                     format!("its primary key is ({}), tables.toml says otherwise", key.join(", "));
                 found.push(Refusal::new(&table.table, reason, "mend tables.toml"));
             }
+            found.extend(self.covers_refusal(side, table).await?);
         }
         Ok(found)
+    }
+
+    /// A change of a row whose covers are not known, for one is null, could not be told from one that concerns no row.
+    async fn covers_refusal(&self, side: Side, table: &Table) -> Result<Option<Refusal>> {
+        let database = self.database(side);
+        let nullable: Option<String> = sqlx::query_scalar(
+            "SELECT string_agg(attname, ', ') FROM pg_attribute
+             WHERE attrelid = to_regclass($1) AND attname = ANY ($2) AND attnum > 0 AND NOT attnotnull",
+        )
+        .bind(sql::table(&table.table))
+        .bind(&table.covers)
+        .fetch_one(on(&database.follow))
+        .await
+        .map_err(|e| database.error(e))?;
+        let reason = |names| {
+            format!("covers {names} may be null: changes of such rows would not be carried over")
+        };
+        let next = "SET NOT NULL, or cover other columns";
+        Ok(nullable.map(|names| Refusal::new(&table.table, reason(names), next)))
     }
 
     pub(super) async fn sequence_refusals(&self, side: Side) -> Result<Vec<Refusal>> {

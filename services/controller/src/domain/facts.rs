@@ -26,6 +26,11 @@ pub struct Facts {
 }
 
 impl Facts {
+    /// Whether the service has ever owned it.
+    pub const fn has_switched(&self) -> bool {
+        self.epoch > 1
+    }
+
     /// The owner's step C6 was the point of no return: from it on a switch is rolled forward.
     pub fn rolls_forward(&self) -> bool {
         self.switch.is_some_and(|(_, to)| to == self.owner)

@@ -144,7 +144,12 @@ impl InHand {
         if dry_run {
             let plan = [
                 "stop the stream and empty the service's tables of what was copied",
-                "take capture, fences and views away on both sides",
+                if self.facts.has_switched() {
+                    "take capture and views away on both sides, and the monolith's fence; the service's tables go on \
+                     refusing writes, which may still be on their way there"
+                } else {
+                    "take capture, fences and views away on both sides"
+                },
             ];
             return Ok(Outcome::plan(&plan, vec![]));
         }
@@ -157,7 +162,11 @@ impl InHand {
         self.refresh().await?;
         failpoint::reach("controller.cancelling").await;
         self.finish_cancellation().await?;
-        Ok(Outcome::done(["capture and fences are gone, and what was copied"]))
+        Ok(Outcome::done([if self.facts.has_switched() {
+            "capture is gone, and what was copied; the service's tables go on refusing writes"
+        } else {
+            "capture and fences are gone, and what was copied"
+        }]))
     }
 
     /// What a cancellation has left to do that was cut off, also after a preparation that was; may be repeated.
@@ -166,7 +175,7 @@ impl InHand {
         let attempt = self.hand.attempt;
         self.mover.empty_target(attempt).await?;
         failpoint::reach("controller.cancelling.emptied").await;
-        self.mover.uninstall(attempt).await?;
+        self.mover.uninstall(attempt, self.facts.has_switched()).await?;
         failpoint::reach("controller.cancelling.uninstalled").await;
         self.hand.cancelled().await?;
         self.refresh().await

@@ -1,5 +1,7 @@
 //! The journal, and the facts that it explains.
 
+use ficus_pg::on;
+
 use super::{Result, Store, bounded};
 use crate::domain::{Entry, Facts};
 
@@ -15,7 +17,7 @@ impl Store {
             capability,
             i64::from(count),
         )
-        .fetch_all(&self.pool);
+        .fetch_all(on(&self.pool));
         bounded(rows).await
     }
 

@@ -1,5 +1,7 @@
 //! Permission to raise attempts, on the control database's clock; nothing else.
 
+use ficus_pg::on;
+
 use super::{Result, Store, bounded};
 
 /// Who has the lease, and where it is reached.
@@ -25,13 +27,13 @@ impl Store {
             self.holder,
             self.address,
         )
-        .execute(&self.pool);
+        .execute(on(&self.pool));
         if bounded(renewed).await?.rows_affected() == 1 {
             return Ok(Some(Holder { holder: self.holder.clone(), address: self.address.clone() }));
         }
         bounded(
             sqlx::query_as!(Holder, "SELECT holder, address FROM lease WHERE name = 'controller'")
-                .fetch_optional(&self.pool),
+                .fetch_optional(on(&self.pool)),
         )
         .await
     }
@@ -42,7 +44,7 @@ impl Store {
             "DELETE FROM lease WHERE name = 'controller' AND holder = $1",
             self.holder
         );
-        bounded(statement.execute(&self.pool)).await?;
+        bounded(statement.execute(on(&self.pool))).await?;
         Ok(())
     }
 

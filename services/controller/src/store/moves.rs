@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use ficus_mover::Definition;
+use ficus_pg::on;
 
 use super::{Hand, Result, Store, bounded, row::Row};
 use crate::{Error, domain::Facts};
@@ -18,7 +19,7 @@ impl Store {
                     unfinished
                FROM move ORDER BY capability"
         )
-        .fetch_all(&self.pool);
+        .fetch_all(on(&self.pool));
         bounded(rows).await?.into_iter().map(Row::facts).collect()
     }
 
@@ -32,7 +33,7 @@ impl Store {
                FROM move WHERE capability = $1",
             capability
         )
-        .fetch_optional(&self.pool);
+        .fetch_optional(on(&self.pool));
         bounded(row).await?.map(Row::facts).transpose()
     }
 
@@ -40,7 +41,7 @@ impl Store {
     pub async fn definition(&self, capability: &str) -> Result<Definition> {
         let row =
             sqlx::query_scalar!("SELECT definition FROM move WHERE capability = $1", capability)
-                .fetch_optional(&self.pool);
+                .fetch_optional(on(&self.pool));
         let json = bounded(row).await?.ok_or_else(|| Error::NoMove(capability.to_owned()))?;
         Ok(serde_json::from_value(json)?)
     }
@@ -52,7 +53,7 @@ impl Store {
                FROM move WHERE capability = $1",
             capability
         )
-        .fetch_optional(&self.pool);
+        .fetch_optional(on(&self.pool));
         let seconds = bounded(seconds).await?.flatten();
         Ok(seconds.and_then(|s| TimeDelta::from_std(Duration::try_from_secs_f64(s).ok()?).ok()))
     }
@@ -64,7 +65,7 @@ impl Store {
                FROM move WHERE capability = $1",
             capability
         )
-        .fetch_optional(&self.pool);
+        .fetch_optional(on(&self.pool));
         let seconds = bounded(seconds).await?.flatten();
         Ok(seconds.map(|s| Duration::try_from_secs_f64(s).unwrap_or_default()))
     }
@@ -87,7 +88,7 @@ impl Store {
             definition,
             self.name,
         )
-        .execute(&self.pool);
+        .execute(on(&self.pool));
         Ok(bounded(created).await?.rows_affected() == 1)
     }
 
@@ -114,7 +115,7 @@ impl Store {
             why,
             self.name,
         )
-        .fetch_optional(&self.pool);
+        .fetch_optional(on(&self.pool));
         let attempt = bounded(raised).await?.ok_or(Error::Stale)?;
         let hand = Hand { store: self.clone(), capability: capability.to_owned(), attempt };
         let facts = self.facts(capability).await?.ok_or(Error::Stale)?;

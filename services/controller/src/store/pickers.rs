@@ -1,5 +1,6 @@
 //! Pickers, as `crates/owners` registers them.
 
+use ficus_pg::on;
 use uuid::Uuid;
 
 use super::{Result, Store, bounded};
@@ -39,8 +40,22 @@ impl Store {
               ORDER BY role, picker",
             capability
         )
-        .fetch_all(&self.pool);
+        .fetch_all(on(&self.pool));
         bounded(rows).await
+    }
+
+    /// Has registrations expire in 40 s that a clock has dated which went back since: who has died counts as silent at once,
+    /// and is waited for no longer than that. Who lives says so anew within a second.
+    pub async fn not_from_the_future(&self, capability: &str) -> Result<()> {
+        let dated = sqlx::query!(
+            "UPDATE picker
+                SET heard_at = greatest(clock_timestamp() - interval '4 s',
+                                        (SELECT created_at FROM move WHERE capability = $1))
+              WHERE capability = $1 AND heard_at > clock_timestamp() + interval '1 s'",
+            capability
+        )
+        .execute(on(&self.pool));
+        bounded(dated).await.map(drop)
     }
 
     /// Who is registered (heard less than 40 s ago), and has been silent for 3 s or acts on another epoch.
@@ -59,7 +74,7 @@ impl Store {
             capability,
             epoch
         )
-        .fetch_all(&self.pool);
+        .fetch_all(on(&self.pool));
         Ok(Registered { missing: bounded(rows).await? })
     }
 
@@ -82,7 +97,7 @@ impl Store {
             epoch,
             pending
         )
-        .fetch_all(&self.pool);
+        .fetch_all(on(&self.pool));
         Ok(Registered { missing: bounded(rows).await? })
     }
 
@@ -97,7 +112,7 @@ impl Store {
             capability,
             epoch
         )
-        .fetch_all(&self.pool);
+        .fetch_all(on(&self.pool));
         Ok(Registered { missing: bounded(rows).await? })
     }
 }

@@ -1,6 +1,7 @@
 //! What an attempt writes down of a move that it has in hand.
 
 use ficus_mover::Direction;
+use ficus_pg::on;
 
 use super::{Result, Store, bounded, one};
 use crate::domain::Stream;
@@ -27,7 +28,7 @@ impl Hand {
             text,
             self.store.name,
         )
-        .execute(&self.store.pool);
+        .execute(on(&self.store.pool));
         one(bounded(noted).await?.rows_affected())
     }
 
@@ -48,7 +49,7 @@ impl Hand {
             self.attempt,
             self.store.name,
         )
-        .execute(&self.store.pool);
+        .execute(on(&self.store.pool));
         one(bounded(changed).await?.rows_affected())
     }
 
@@ -69,7 +70,7 @@ impl Hand {
             self.attempt,
             self.store.name,
         )
-        .execute(&self.store.pool);
+        .execute(on(&self.store.pool));
         one(bounded(changed).await?.rows_affected())
     }
 
@@ -99,7 +100,7 @@ impl Hand {
             text,
             self.store.name,
         )
-        .execute(&self.store.pool);
+        .execute(on(&self.store.pool));
         one(bounded(changed).await?.rows_affected())
     }
 
@@ -122,7 +123,7 @@ impl Hand {
             text,
             self.store.name,
         )
-        .execute(&self.store.pool);
+        .execute(on(&self.store.pool));
         one(bounded(changed).await?.rows_affected())
     }
 
@@ -143,7 +144,7 @@ impl Hand {
             text,
             self.store.name,
         )
-        .execute(&self.store.pool);
+        .execute(on(&self.store.pool));
         one(bounded(changed).await?.rows_affected())
     }
 
@@ -161,7 +162,7 @@ impl Hand {
             self.attempt,
             self.store.name,
         )
-        .execute(&self.store.pool);
+        .execute(on(&self.store.pool));
         one(bounded(changed).await?.rows_affected())
     }
 }

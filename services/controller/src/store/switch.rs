@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use ficus_mover::{Direction, Side};
+use ficus_pg::on;
 use uuid::Uuid;
 
 use super::{Hand, Result, bounded, one};
@@ -37,7 +38,7 @@ impl Hand {
             text,
             self.store.name,
         )
-        .execute(&self.store.pool);
+        .execute(on(&self.store.pool));
         one(bounded(changed).await?.rows_affected())
     }
 
@@ -51,7 +52,7 @@ impl Hand {
             self.capability,
             self.attempt,
         )
-        .fetch_optional(&self.store.pool);
+        .fetch_optional(on(&self.store.pool));
         bounded(pending).await?.ok_or(Error::Stale)
     }
 
@@ -65,7 +66,7 @@ impl Hand {
             self.capability,
             self.attempt,
         )
-        .execute(&self.store.pool);
+        .execute(on(&self.store.pool));
         Ok(bounded(changed).await?.rows_affected() == 1)
     }
 
@@ -97,7 +98,7 @@ impl Hand {
             &texts,
             self.store.name,
         )
-        .execute(&self.store.pool);
+        .execute(on(&self.store.pool));
         match tokio::time::timeout(DECISION, decided).await {
             Ok(decided) => Ok(decided?.rows_affected() > 0),
             Err(_) => Err(Error::ControlSilent),
@@ -121,7 +122,7 @@ impl Hand {
             text,
             self.store.name,
         )
-        .execute(&self.store.pool);
+        .execute(on(&self.store.pool));
         one(bounded(changed).await?.rows_affected())
     }
 
@@ -146,7 +147,7 @@ impl Hand {
             text,
             self.store.name,
         )
-        .fetch_optional(&self.store.pool);
+        .fetch_optional(on(&self.store.pool));
         bounded(at).await?.ok_or(Error::Stale)
     }
 
@@ -167,7 +168,7 @@ impl Hand {
             text,
             self.store.name,
         )
-        .execute(&self.store.pool);
+        .execute(on(&self.store.pool));
         one(bounded(changed).await?.rows_affected())
     }
 }

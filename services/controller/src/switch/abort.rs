@@ -1,4 +1,4 @@
-//! Back from any step before C6. No request has failed: gateways repeat what the fence refused.
+//! Back from any step before C6. No write is lost: gateways repeat what the fence refused, for two seconds.
 
 use super::{Stop, Way};
 use crate::hand::InHand;

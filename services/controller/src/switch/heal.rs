@@ -6,16 +6,18 @@ use std::time::Duration;
 use ficus_mover::{FenceState, Mover, Side};
 use ficus_process::fault;
 
-use super::open::LEASES_END;
+use super::open::{LEASES_END, end};
 use crate::{domain::Step, error::Result, hand::InHand};
 
 /// A side that has to be shut at a takeover is shut already, unless somebody interfered; its locks are
 /// tried for this often.
 const FENCE_TRIES: u32 = 10;
+/// For an answer that it is as well to have.
+const ANSWER: Duration = Duration::from_secs(3);
 
 /// Ends what older attempts have open, on the owner's database first, and rolls a switch that was under
-/// way forward or back. The owner is opened before the other side is asked anything, and must not refuse writes because
-/// that is away. On the way back no C6 of an older attempt can happen any more; on the way forward the other side was
+/// way forward or back. The owner is opened before the other side has to agree to anything, and must not refuse writes because
+/// that is away: what is asked there before is not waited for longer than a moment. On the way back no C6 of an older attempt can happen any more; on the way forward the other side was
 /// shut before C6, and no older attempt opens it: who aborts has not come to C6.
 pub(crate) async fn agree(in_hand: &mut InHand) -> Result<()> {
     let (owner, attempt) = (in_hand.facts.owner, in_hand.hand.attempt);
@@ -26,7 +28,10 @@ pub(crate) async fn agree(in_hand: &mut InHand) -> Result<()> {
     let forward = in_hand.facts.rolls_forward();
     if forward {
         open(in_hand).await?;
-    } else if !fault::planted("heal-off") {
+    } else if !fault::planted("heal-off")
+        && in_hand.mover.fence_state(owner).await? != FenceState::Open
+    {
+        not_over(in_hand).await?;
         in_hand.mover.unfence(owner, attempt).await?;
     }
     raise(in_hand, owner.other()).await?;
@@ -39,11 +44,24 @@ pub(crate) async fn agree(in_hand: &mut InHand) -> Result<()> {
     } else if in_hand.facts.switch.is_some() {
         in_hand.hand.abort_switch("the switch that was under way is rolled back").await?;
     }
-    if in_hand.facts.epoch > 1 {
+    if in_hand.facts.has_switched() {
         // Later than the snapshot after C1, so it says at least as much.
         in_hand.handover = Some(in_hand.mover.snapshot(owner.other()).await?);
     }
     Ok(())
+}
+
+/// An owner that is shut was so by a switch. If that went further than the control row knows, which is older then, as after
+/// a failover that lost C6, the other side is open, and knows of the later epoch. Who does not answer is not waited for.
+async fn not_over(in_hand: &InHand) -> Result<()> {
+    let (other, epoch) = (in_hand.facts.owner.other(), in_hand.facts.epoch);
+    match tokio::time::timeout(ANSWER, in_hand.mover.token(other)).await {
+        Ok(Ok(Some(token))) if token.epoch > epoch => {
+            let capability = in_hand.facts.capability.clone();
+            Err(ficus_mover::Error::PastEpoch { capability, side: other }.into())
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Ends what older attempts have open on both sides; nobody owns less by it.
@@ -59,7 +77,7 @@ pub(crate) async fn take_over(in_hand: &InHand) -> Result<()> {
 pub(crate) async fn take_back_preparation(in_hand: &InHand) -> Result<()> {
     let mut installed = Vec::new();
     for side in [Side::Monolith, Side::Service] {
-        match in_hand.mover.installed(side).await {
+        match in_hand.mover.installed(side, in_hand.facts.has_switched()).await {
             Ok(found) => installed.extend(found),
             Err(error) => {
                 tracing::warn!(%error, "failed to look for what a preparation has left");
@@ -71,7 +89,7 @@ pub(crate) async fn take_back_preparation(in_hand: &InHand) -> Result<()> {
         return Ok(());
     }
     take_over(in_hand).await?;
-    in_hand.mover.uninstall(in_hand.hand.attempt).await?;
+    in_hand.mover.uninstall(in_hand.hand.attempt, in_hand.facts.has_switched()).await?;
     in_hand.hand.note("cleared", "a preparation that was cut off is taken back").await
 }
 
@@ -100,8 +118,9 @@ async fn shut(mover: &Mover, side: Side, attempt: i64) -> Result<()> {
 async fn open(in_hand: &InHand) -> Result<()> {
     let owner = in_hand.facts.owner;
     if in_hand.mover.fence_state(owner).await? != FenceState::Open {
-        tokio::time::sleep(LEASES_END).await;
         let (direction, attempt) = (owner.other().outward(), in_hand.hand.attempt);
+        let (mover, epoch) = (&in_hand.mover, in_hand.facts.epoch);
+        tokio::join!(tokio::time::sleep(LEASES_END), end(mover, owner.other(), attempt, epoch));
         let opening = in_hand.mover.prepare_opening(direction, attempt, in_hand.facts.epoch);
         opening.await?.commit().await?;
     }

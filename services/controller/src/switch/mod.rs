@@ -48,7 +48,7 @@ struct Way {
 enum Stop {
     /// Nothing was begun.
     Refused(Vec<Refusal>),
-    /// Before C6; everything is as it was, nothing has failed.
+    /// Before C6; everything is as it was.
     Aborted(String),
     /// What has become of it is not known; the move has to be taken anew.
     Open(Error),
@@ -152,10 +152,7 @@ fn done(lines: Vec<String>, switched: Switched, to: Side) -> Outcome {
 fn given_up(lines: Vec<String>, tries: u32, to: Side) -> Outcome {
     let refusal = Refusal::new(
         "switch",
-        format!(
-            "given up after {tries} tries; the {} still owns it, no request has failed",
-            to.other()
-        ),
+        format!("given up after {tries} tries; the {} still owns it, no write is lost", to.other()),
         "mend what the lines above name, then try again, or give more --tries",
     );
     Outcome { lines, ..Outcome::refused(vec![refusal]) }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use ficus_mover::{Error as MoverError, Opening};
+use ficus_mover::{Error as MoverError, Mover, Opening, Side};
 
 use super::{Stop, Way, step, wait};
 use crate::{domain::Step, hand::InHand};
@@ -13,6 +13,16 @@ pub(super) const LEASES_END: Duration = Duration::from_millis(200);
 const ASK: Duration = Duration::from_millis(1);
 /// Who has not acknowledged by then is named; the next switch waits for it.
 const LATE: Duration = Duration::from_secs(2);
+
+/// The old owner's database learns of the new epoch before the new owner is opened: by a control row that has lost C6, as
+/// after a failover, it would be opened beside. It may be away, and is not waited for longer than the leases.
+pub(super) async fn end(mover: &Mover, side: Side, attempt: i64, epoch: i64) {
+    match tokio::time::timeout(LEASES_END, mover.raise_token(side, attempt, epoch)).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::warn!(%error, "failed to tell the old owner of the new epoch"),
+        Err(_) => tracing::warn!("the old owner's database was not told of the new epoch in time"),
+    }
+}
 
 impl InHand {
     /// C7: opens the new owner once every picker acts on the new epoch, or the leases have ended.
@@ -24,8 +34,12 @@ impl InHand {
     ) -> Result<(), Stop> {
         let (store, capability) = (&self.hand.store, &self.hand.capability);
         let start = std::time::Instant::now();
-        let asked = wait::for_all(LEASES_END, ASK, || store.not_at(capability, epoch)).await;
-        if asked.is_err() {
+        let asking = wait::for_all(LEASES_END, ASK, || store.not_at(capability, epoch));
+        let (asked, ()) = tokio::join!(
+            tokio::time::timeout(LEASES_END, asking),
+            end(&self.mover, way.from, self.hand.attempt, epoch),
+        );
+        if !matches!(asked, Ok(Ok(_))) {
             tokio::time::sleep(LEASES_END.saturating_sub(start.elapsed())).await;
         }
         step::around("C7", self.commit(way, opening, epoch)).await?;

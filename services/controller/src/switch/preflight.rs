@@ -66,6 +66,7 @@ impl InHand {
     /// its registration has expired. Whether there was one.
     async fn await_pickers(&mut self) -> Result<bool, Stop> {
         let (hand, epoch) = (self.hand.clone(), self.facts.epoch);
+        hand.store.not_from_the_future(&hand.capability).await?;
         let ask = || hand.store.not_current(&hand.capability, epoch);
         let first = ask().await?;
         if first.all_have() {

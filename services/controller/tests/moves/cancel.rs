@@ -1,12 +1,10 @@
 //! Cancelling: what it takes away, what it leaves alone, and that it is finished by whoever takes over.
 
-use std::time::Duration;
-
 use ficus_control_api::control::v1::CreateRequest;
 use sqlx::{Executor, PgPool};
 use trellis_testkit::wait_until;
 
-use crate::shop::{CAPABILITY, Shop, Writers, done, verb};
+use crate::shop::{CAPABILITY, HEALED, Shop, Writers, done, verb};
 
 /// The mover's triggers and views on both sides.
 async fn installed(shop: &Shop) -> i64 {
@@ -31,7 +29,7 @@ async fn killed_at(failpoint: &str) {
     let mut moves = shop.leader().await;
     assert!(moves.cancel(verb()).await.is_err(), "{failpoint}: it was to die");
     shop.controllers.remove(0);
-    wait_until("another is to finish it", Duration::from_secs(5), async || {
+    wait_until("another is to finish it", HEALED, async || {
         shop.status().await.phase == "cancelled"
     })
     .await;
@@ -53,6 +51,29 @@ async fn another_finishes_a_cancellation_that_was_cut_off() {
         Box::pin(killed_at("controller.cancelling.emptied")),
         Box::pin(killed_at("controller.cancelling.uninstalled")),
     );
+}
+
+/// What was sent to it before the way back may arrive later, and would be nobody's.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_that_has_owned_accepts_nothing_after_a_cancellation() {
+    let mut shop = Shop::new().await;
+    shop.controller("").await;
+    shop.verified().await;
+    done(&shop.switch(true).await.unwrap());
+    done(&shop.leader().await.vdiff(verb()).await.unwrap().into_inner());
+    done(&shop.switch(false).await.unwrap());
+    done(&shop.leader().await.cancel(verb()).await.unwrap().into_inner());
+    let late = "INSERT INTO purchases (buyer, total) VALUES ('late', 1)";
+    let refused = shop.service.execute(late).await.expect_err("nobody would see it");
+    assert!(ficus_pg::fenced(&refused).is_some(), "{refused}");
+    assert_eq!(shop.open().await, [true, false]);
+    assert_eq!(shop.doctor().await.unwrap().findings, [""; 0]);
+
+    shop.controllers.clear();
+    shop.controller("").await;
+    shop.verified().await;
+    done(&shop.switch(true).await.unwrap());
+    shop.service.execute(late).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

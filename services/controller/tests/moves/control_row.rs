@@ -52,6 +52,45 @@ async fn a_row_from_before_a_switch_does_not_undo_it() {
     assert_eq!(shop.customers(false).await.get("after the switch"), Some(&1));
 }
 
+/// As after a failover to a replica that was behind: the owner was changed and has been opened. `told` is whether the old
+/// owner's database has learned of that, which may have been away.
+async fn the_change_of_owner_is_lost(told: bool) {
+    let mut shop = Shop::new().await;
+    shop.controller("controller.C7=kill").await;
+    shop.verified().await;
+    let control = shop.databases[2].pool().await;
+    let keep = "CREATE TABLE backup (LIKE move);
+                CREATE FUNCTION keep() RETURNS trigger LANGUAGE plpgsql AS $$
+                BEGIN
+                    INSERT INTO backup SELECT OLD.*;
+                    RETURN NEW;
+                END $$;
+                CREATE TRIGGER keep BEFORE UPDATE ON move FOR EACH ROW
+                WHEN (OLD.owner <> NEW.owner) EXECUTE FUNCTION keep()";
+    control.execute(keep).await.unwrap();
+    assert!(shop.switch(true).await.is_err(), "it was to die");
+    shop.controllers.clear();
+    let lose = "UPDATE move SET (owner, epoch, attempt, step, switching_to, stream, direction)
+                    = (SELECT owner, epoch, attempt, step, switching_to, stream, direction FROM backup)";
+    control.execute(lose).await.unwrap();
+    if !told {
+        shop.monolith.execute("UPDATE ficus.token SET epoch = 1").await.unwrap();
+    }
+    shop.controller("").await;
+    wait_until("somebody has tried to take it in hand, three times", PATIENCE, async || {
+        // Two before: after it was created, and for the switch.
+        let journal = "SELECT count(*) FROM journal WHERE step = 'attempt'";
+        sqlx::query_scalar::<_, i64>(journal).fetch_one(&control).await.unwrap() > 5
+    })
+    .await;
+    assert_eq!(shop.open().await, [false, true], "the old owner's database was told: {told}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_has_lost_the_change_of_owner_does_not_open_the_old_one_beside() {
+    tokio::join!(the_change_of_owner_is_lost(true), the_change_of_owner_is_lost(false));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_move_whose_creation_was_not_answered_is_in_hand() {
     let mut shop = Shop::new().await;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use ficus_control_api::control::v1::{Outcome, SwitchRequest};
 use sqlx::Executor;
+use trellis_testkit::wait_until;
 
 use crate::shop::{CAPABILITY, Shop, done, verb};
 
@@ -46,6 +47,28 @@ async fn a_picker_that_is_silent_since_before_the_move_is_waited_for_by_name() {
     let older = "UPDATE move SET created_at = clock_timestamp() - interval '2 h'";
     control.execute(older).await.unwrap();
     done(&planned(&mut shop).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dead_picker_from_before_the_clock_went_back_expires() {
+    let mut shop = Shop::new().await;
+    shop.controller("").await;
+    shop.verified().await;
+    let control = shop.databases[2].pool().await;
+    let ahead = "INSERT INTO picker (picker, capability, role, epoch, heard_at)
+                 VALUES ('dead-gateway', 'orders', 'gateway', 1, clock_timestamp() + interval '1 h')";
+    control.execute(ahead).await.unwrap();
+    let expires = async {
+        wait_until("it is to expire", Duration::from_secs(20), async || {
+            let ahead = "SELECT count(*) FROM picker WHERE heard_at > clock_timestamp()";
+            sqlx::query_scalar::<_, i64>(ahead).fetch_one(&control).await.unwrap() == 0
+        })
+        .await;
+        // As it would in 40 s.
+        control.execute("DELETE FROM picker WHERE picker = 'dead-gateway'").await.unwrap();
+    };
+    let (switched, ()) = tokio::join!(shop.switch(true), expires);
+    done(&switched.unwrap());
 }
 
 #[tokio::test(flavor = "multi_thread")]

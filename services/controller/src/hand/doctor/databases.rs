@@ -26,9 +26,21 @@ impl Desk {
         match phase {
             // Whoever has it in hand is working on it.
             Phase::Switching | Phase::Cancelling | Phase::Completing => Ok(()),
-            Phase::Planned | Phase::Cancelled => nothing_installed(mover, phase, found).await,
+            Phase::Planned | Phase::Cancelled => {
+                nothing_installed(mover, phase, facts.has_switched(), found).await?;
+                if facts.has_switched() {
+                    let shut = mover.fence_state(Side::Service).await? == FenceState::Shut;
+                    let wrong = (!shut).then(|| {
+                        "the service has owned, and accepts writes that nobody would see; `create`, `prepare` and `cancel` it \
+                         again"
+                            .to_owned()
+                    });
+                    found.check("the service's tables accept no writes", wrong);
+                }
+                Ok(())
+            }
             Phase::Completed => {
-                nothing_installed(mover, phase, found).await?;
+                nothing_installed(mover, phase, false, found).await?;
                 let state = mover.retired_fence().await?;
                 let wrong = (state == FenceState::Open || state == FenceState::Mixed).then(|| {
                     "the monolith's retired tables accept writes that nobody carries; drop them, or shut them again"
@@ -85,9 +97,15 @@ impl Desk {
     }
 }
 
-async fn nothing_installed(mover: &Mover, phase: Phase, found: &mut Findings) -> Result<()> {
+/// But for the fence of a service that has `owned`.
+async fn nothing_installed(
+    mover: &Mover,
+    phase: Phase,
+    owned: bool,
+    found: &mut Findings,
+) -> Result<()> {
     for side in [Side::Monolith, Side::Service] {
-        let left = mover.installed(side).await?;
+        let left = mover.installed(side, owned).await?;
         let wrong = (!left.is_empty()).then(|| {
             let next = if phase == Phase::Planned { RESTART } else { "drop it by hand" };
             let (left, phase) = (left.join(", "), phase.as_str());
