@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ficus_owners::{Guard, Owners, Side};
+use ficus_pg::within;
 use ficus_process::{InFlight, Shutdown, failpoint, fault, trace};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
@@ -27,8 +28,12 @@ pub const IN_FLIGHT: u32 = 16;
 /// How long to wait when nothing is due.
 const IDLE: Duration = Duration::from_millis(200);
 
-/// A fourth of what a claim lasts: of a process that has died the mails are due again after 4 s at the latest.
+/// A fourth of what a claim lasts: of a process that has died the mails are due again after 4 s at the latest. A renewal
+/// has as long for its answer.
 const RENEWAL: Duration = Duration::from_secs(1);
+
+/// For a claim or a record. The server ends a statement after 10 s, if it is there.
+const SILENCE: Duration = Duration::from_secs(12);
 
 /// Between two tries to record.
 const BETWEEN_RECORDS: Duration = Duration::from_millis(100);
@@ -99,7 +104,7 @@ impl Mailer {
         let off = fault::planted("quiesce-off");
         let guard = Arc::new(if off { Owners::fixed([]).begin("notifications") } else { guard });
         let limit = i64::try_from(places.available_permits() + 1).unwrap_or(1);
-        let claims = self.claim(limit).await?;
+        let claims = within(SILENCE, self.claim(limit)).await?;
         let begun = claims.len();
         let mut place = Some(first);
         for claim in claims {
@@ -145,7 +150,7 @@ impl Mailer {
     async fn keep(&self, claim: &Claim) -> Infallible {
         loop {
             tokio::time::sleep(RENEWAL).await;
-            if let Err(error) = deliveries::renew(&self.pool, claim).await {
+            if let Err(error) = within(RENEWAL, deliveries::renew(&self.pool, claim)).await {
                 log(&error, "failed to renew the claim of a mail");
             }
         }
@@ -160,7 +165,7 @@ impl Mailer {
     /// nobody else sends the mail; while it does not, nobody can claim it.
     async fn record(&self, claim: &Claim, outcome: &Result<(), Failed>) {
         let mut has_failed = false;
-        while let Err(error) = self.try_record(claim, outcome).await {
+        while let Err(error) = within(SILENCE, self.try_record(claim, outcome)).await {
             if ficus_pg::fenced(&error).is_some() {
                 return log(&error, "failed to record a mail; it will be sent again");
             }

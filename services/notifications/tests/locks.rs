@@ -126,7 +126,7 @@ async fn no_lock_of_a_move_keeps_customers_waiting() {
     }
     drop(follower);
     moving.mover.empty_target(moving.attempt).await.unwrap();
-    moving.mover.uninstall(moving.attempt).await.unwrap();
+    moving.mover.uninstall(moving.attempt, false).await.unwrap();
 
     // And one to its end. What empties the service's tables is not watched: they have no customers before they own.
     let service_sampler = LockSampler::start(service.url()).await;

@@ -12,7 +12,7 @@ use support::{MailServer, directory, service_database};
 use tokio::task::JoinHandle;
 use trellis_notifications::mailer::{IN_FLIGHT, Mailer};
 use trellis_notifications::peers::{Directory, Smtp};
-use trellis_testkit::{Database, Reluctant, Server, refusing, wait_until};
+use trellis_testkit::{Database, Line, Reluctant, Server, refusing, wait_until};
 use uuid::Uuid;
 
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -25,6 +25,7 @@ struct Worker {
     owners: Owners,
     shutdown: Shutdown,
     task: JoinHandle<()>,
+    line: Line,
     _database: Database,
 }
 
@@ -43,10 +44,12 @@ impl Worker {
         let owners = Owners::fixed([("notifications".to_owned(), view)]);
         let directory = Directory::at(&directory).unwrap();
         let smtp = Smtp::at(smtp, IN_FLIGHT).unwrap();
-        let mailer = Mailer::new(&pool, owners.clone(), directory, smtp);
+        let line = Line::to(database.url()).await;
+        let mails = ficus_pg::connect(line.url(), "mails", 1).unwrap();
+        let mailer = Mailer::new(&mails, owners.clone(), directory, smtp);
         let shutdown = Shutdown::new();
         let task = tokio::spawn(mailer.run(shutdown.clone()));
-        Self { pool, owners, shutdown, task, _database: database }
+        Self { pool, owners, shutdown, task, line, _database: database }
     }
 
     /// Queues a mail to the person and answers its id.
@@ -88,6 +91,20 @@ impl Worker {
         .await;
     }
 
+    /// Loses the server's host while so many statements of the mailer wait for their answers.
+    async fn lose_the_server_under(&self, statements: i64) {
+        let mut holding = self.pool.begin().await.unwrap();
+        sqlx::query("LOCK TABLE deliveries").execute(&mut *holding).await.unwrap();
+        let waiting = "SELECT count(*) FROM pg_stat_activity
+                        WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        wait_until("the statements are to wait", PATIENCE, async || {
+            sqlx::query_scalar::<_, i64>(waiting).fetch_one(&self.pool).await.unwrap() == statements
+        })
+        .await;
+        self.line.lose_the_server();
+        holding.rollback().await.unwrap();
+    }
+
     async fn told(&self) -> Vec<(String, String)> {
         sqlx::query_as("SELECT key, type FROM ficus.outbox ORDER BY key")
             .fetch_all(&self.pool)
@@ -126,13 +143,13 @@ async fn each_mail_is_sent_once_and_told() {
 
 #[tokio::test]
 async fn a_mail_that_is_refused_is_given_up_and_told() {
-    let server = refusing("220 ready\r\n", "550 nobody here\r\n").await;
+    let server = refusing("220 ready\r\n", "550 nobody\0 here\r\n").await;
     let worker = Worker::start(&server, OURS).await;
     let mail = worker.queue(1).await;
     worker.wait_for(mail, "failed").await;
     let (_, attempts, error) = worker.state(mail).await;
     assert_eq!(attempts, 1);
-    assert!(error.unwrap().contains("nobody here"));
+    assert!(error.unwrap().contains("nobody\u{fffd} here"));
     let bounced = "trellis.events.v1.MailBounced".to_owned();
     assert_eq!(worker.told().await, [(format!("mail-{mail}"), bounced)]);
     worker.end().await;
@@ -207,7 +224,7 @@ async fn a_process_that_stood_still_does_not_take_its_mail_from_itself() {
     let mut server = Reluctant::start().await;
     let worker = Worker::start(&server.address, OURS).await;
     let mail = worker.queue(1).await;
-    server.reached.recv().await.unwrap();
+    server.is_reached().await;
     // The claim has run out, as it has when the process goes on after it stood still.
     sqlx::query("UPDATE deliveries SET next_attempt_at = now()")
         .execute(&worker.pool)
@@ -227,7 +244,7 @@ async fn what_a_mail_server_says_too_late_is_not_taken_for_another_answer() {
     let mut server = Reluctant::at(&["RCPT", "."]).await;
     let worker = Worker::start(&server.address, OURS).await;
     let mail = worker.queue(1).await;
-    server.reached.recv().await.unwrap();
+    server.is_reached().await;
     wait_until("the mail server is to have been waited for", PATIENCE, async || {
         worker.state(mail).await.2.is_some_and(|error| error.contains("in time"))
     })
@@ -235,7 +252,7 @@ async fn what_a_mail_server_says_too_late_is_not_taken_for_another_answer() {
     // Its answer to the first attempt, which nobody waits for any more; to the second one's mail it has none yet.
     for _ in 0..2 {
         server.may_answer.send(()).await.unwrap();
-        server.reached.recv().await.unwrap();
+        server.is_reached().await;
     }
     tokio::time::sleep(Duration::from_millis(500)).await;
     assert_eq!(worker.state(mail).await.0, "sending");
@@ -259,7 +276,7 @@ async fn mails_are_sent_once_while_requests_have_every_connection() {
         held.push(request.await);
     }
     let mail = other.queue(1).await;
-    server.reached.recv().await.unwrap();
+    server.is_reached().await;
     // Longer than a claim lasts that nobody renews.
     tokio::time::sleep(Duration::from_millis(4_500)).await;
     assert_eq!(other.state(mail).await, ("sending".to_owned(), 1, None));
@@ -323,7 +340,7 @@ async fn a_mail_that_was_taken_while_the_database_is_away_is_recorded_and_not_se
     let name = sqlx::query_scalar("SELECT current_database()::text");
     let name: String = name.fetch_one(&worker.pool).await.unwrap();
     let mail = worker.queue(1).await;
-    server.reached.recv().await.unwrap();
+    server.is_reached().await;
     admit(&name, false).await;
     server.may_answer.send(()).await.unwrap();
     // Longer than its claim lasts that nobody renews, and than a process that ends would try.
@@ -339,6 +356,40 @@ async fn a_mail_that_was_taken_while_the_database_is_away_is_recorded_and_not_se
     })
     .await;
     assert_eq!((worker.state(mail).await.1, repeats), (1, 0));
+    worker.end().await;
+}
+
+#[tokio::test]
+async fn mails_go_on_after_the_databases_host_was_lost_under_a_claim() {
+    let server = MailServer::start().await;
+    let worker = Worker::start(&server.smtp(), OURS).await;
+    worker.lose_the_server_under(1).await;
+    let mail = worker.queue(1).await;
+    wait_until("the mail is to be sent", 2 * PATIENCE, async || {
+        worker.state(mail).await.0 == "sent"
+    })
+    .await;
+    worker.end().await;
+}
+
+#[tokio::test]
+async fn a_claim_is_renewed_although_the_databases_host_was_lost_under_a_renewal() {
+    let mut server = Reluctant::start().await;
+    let worker = Worker::start(&server.address, OURS).await;
+    let mail = worker.queue(1).await;
+    server.is_reached().await;
+    // The next claim is the other one.
+    worker.lose_the_server_under(2).await;
+    let renewed = "SELECT count(*) > 0 FROM deliveries WHERE next_attempt_at > $1";
+    let lost: chrono::DateTime<chrono::Utc> =
+        sqlx::query_scalar("SELECT now() + interval '4 s'").fetch_one(&worker.pool).await.unwrap();
+    wait_until("the claim is to be renewed", PATIENCE, async || {
+        sqlx::query_scalar(renewed).bind(lost).fetch_one(&worker.pool).await.unwrap()
+    })
+    .await;
+    server.may_answer.send(()).await.unwrap();
+    worker.wait_for(mail, "sent").await;
+    assert_eq!(worker.state(mail).await.1, 1);
     worker.end().await;
 }
 

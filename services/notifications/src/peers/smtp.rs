@@ -170,7 +170,9 @@ fn answered(error: &smtp::Error) -> Failed {
     } else {
         Obstacle::Away
     };
-    Failed::new(obstacle, format!("the mail server answered: {error}"))
+    // What it says is written down, and PostgreSQL keeps no NUL.
+    let reason = format!("the mail server answered: {error}").replace('\0', "\u{fffd}");
+    Failed::new(obstacle, reason)
 }
 
 fn compose(letter: Letter) -> Result<Message, Failed> {

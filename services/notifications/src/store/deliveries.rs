@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use ficus_pg::on;
 use sqlx::postgres::types::PgInterval;
 use sqlx::{PgConnection, PgPool};
 
@@ -26,7 +27,7 @@ pub async fn list(pool: &PgPool, user_id: i64, page: Page) -> sqlx::Result<Vec<D
         page.before,
         page.size + 1,
     )
-    .fetch_all(pool)
+    .fetch_all(on(pool))
     .await?;
     Ok(rows
         .into_iter()
@@ -96,7 +97,7 @@ pub async fn renew(pool: &PgPool, claim: &Claim) -> sqlx::Result<()> {
         claim.mail_id,
         claim.attempts,
     )
-    .execute(pool)
+    .execute(on(pool))
     .await?;
     Ok(())
 }

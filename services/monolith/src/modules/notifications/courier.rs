@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ficus_owners::Guard;
+use ficus_pg::within;
 use ficus_process::{InFlight, failpoint, trace};
 use tracing::Instrument as _;
 
@@ -13,8 +14,12 @@ use super::smtp::Unsent;
 use super::{Outgoing, Smtp, Store, store};
 use crate::modules::auth::Directory;
 
-/// A fourth of what a claim lasts: of a process that has died the mails are due again after 4 s at the latest.
+/// A fourth of what a claim lasts: of a process that has died the mails are due again after 4 s at the latest. A renewal
+/// has as long for its answer.
 const RENEWAL: Duration = Duration::from_secs(1);
+
+/// For a claim or a record. The server ends a statement after 10 s, if it is there.
+pub const SILENCE: Duration = Duration::from_secs(12);
 
 /// Between two tries to record.
 const BETWEEN_RECORDS: Duration = Duration::from_millis(100);
@@ -64,7 +69,7 @@ impl Courier {
     async fn record(&self, claim: &Claim, sent: &Result<(), Unsent>) {
         let mail = claim.mail_id;
         let mut has_failed = false;
-        while let Err(error) = self.try_record(claim, sent).await {
+        while let Err(error) = within(SILENCE, self.try_record(claim, sent)).await {
             if ficus_pg::fenced(&error).is_some() {
                 tracing::warn!(%error, mail, "failed to record a mail; it will be sent again");
                 return;
@@ -88,7 +93,7 @@ impl Courier {
     async fn keep(&self, claim: &Claim) -> Infallible {
         loop {
             tokio::time::sleep(RENEWAL).await;
-            if let Err(error) = self.store.renew(claim).await {
+            if let Err(error) = within(RENEWAL, self.store.renew(claim)).await {
                 tracing::warn!(%error, mail = claim.mail_id, "failed to renew the claim of a mail");
             }
         }

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ficus_owners::{Owners, Side};
+use ficus_pg::within;
 use ficus_process::{Shutdown, fault};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 
-use super::{Courier, NAME, Store};
+use super::{Courier, NAME, Store, courier::SILENCE};
 
 /// Mails on their way at a time.
 pub const IN_FLIGHT: u32 = 16;
@@ -66,15 +67,15 @@ impl Mailer {
         let off = fault::planted("quiesce-off");
         let guard = Arc::new(if off { Owners::fixed([]).begin(NAME) } else { guard });
         let limit = i64::try_from(places.available_permits() + 1).unwrap_or(1);
-        let claims =
-            self.store.claim(limit, &self.courier.in_flight).await.unwrap_or_else(|error| {
-                if let Some(fenced) = ficus_pg::fenced(&error) {
-                    tracing::info!(epoch = fenced.epoch, "the fence is shut");
-                } else {
-                    tracing::warn!(%error, "failed to claim mails");
-                }
-                Vec::new()
-            });
+        let claims = self.store.claim(limit, &self.courier.in_flight);
+        let claims = within(SILENCE, claims).await.unwrap_or_else(|error| {
+            if let Some(fenced) = ficus_pg::fenced(&error) {
+                tracing::info!(epoch = fenced.epoch, "the fence is shut");
+            } else {
+                tracing::warn!(%error, "failed to claim mails");
+            }
+            Vec::new()
+        });
         let begun = claims.len();
         let mut place = Some(first);
         for claim in claims {

@@ -193,7 +193,9 @@ fn answered(error: &smtp::Error) -> Unsent {
     } else {
         Obstacle::Away
     };
-    Unsent { reason: format!("the mail server answered: {error}"), obstacle }
+    // What it says is written down, and PostgreSQL keeps no NUL.
+    let reason = format!("the mail server answered: {error}").replace('\0', "\u{fffd}");
+    Unsent { reason, obstacle }
 }
 
 fn compose(letter: Letter) -> Result<Message, String> {

@@ -22,7 +22,7 @@ use sqlx::{AssertSqlSafe, PgPool};
 use tokio::task::JoinHandle;
 use trellis_monolith::app::{Server, migrations};
 use trellis_monolith::config::Config;
-use trellis_testkit::Database;
+use trellis_testkit::{Database, Line};
 
 pub use fence::{FENCED, Fence};
 pub use mail_server::MailServer;
@@ -31,6 +31,7 @@ pub use reply::Reply;
 
 pub const PASSWORD: &str = "correct horse battery staple";
 
+const PATIENCE: Duration = Duration::from_secs(15);
 const QUEUED: [&str; 4] = ["--mail-mode", "queued", "--kafka-brokers", "127.0.0.1:1"];
 
 /// A running Trellis, stopped with this value.
@@ -43,6 +44,7 @@ pub struct Trellis {
     persons: AtomicU32,
     shutdown: Shutdown,
     task: JoinHandle<()>,
+    line: Line,
     database: Database,
     database_name: String,
 }
@@ -66,6 +68,7 @@ impl Trellis {
     async fn start_with(smtp: Option<&str>, arguments: &[&str]) -> Self {
         let database =
             trellis_testkit::database(trellis_testkit::Server::First, &migrations()).await;
+        let line = Line::to(database.url()).await;
         let mail = MailServer::start().await;
         let smtp = smtp.map_or_else(|| mail.address.to_string(), str::to_owned);
         let always = [
@@ -75,7 +78,7 @@ impl Trellis {
             "--internal-listen",
             "127.0.0.1:0",
             "--database-url",
-            database.url(),
+            line.url(),
             "--smtp-address",
             &smtp,
         ];
@@ -101,6 +104,7 @@ impl Trellis {
             persons,
             shutdown,
             task,
+            line,
             database,
             database_name,
         }
@@ -129,6 +133,20 @@ impl Trellis {
         ] {
             sqlx::query(AssertSqlSafe(statement)).execute(&server).await.unwrap();
         }
+    }
+
+    /// Loses the database server's host while so many of Trellis's statements wait for the table of mails.
+    pub async fn lose_the_server_under(&self, statements: i64) {
+        let mut holding = self.pool.begin().await.unwrap();
+        sqlx::query("LOCK TABLE emails").execute(&mut *holding).await.unwrap();
+        let waiting = "SELECT count(*) FROM pg_stat_activity
+                        WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        trellis_testkit::wait_until("the statements are to wait", PATIENCE, async || {
+            sqlx::query_scalar::<_, i64>(waiting).fetch_one(&self.pool).await.unwrap() == statements
+        })
+        .await;
+        self.line.lose_the_server();
+        holding.rollback().await.unwrap();
     }
 
     /// A person who has just signed up, with their own workspace.

@@ -100,7 +100,7 @@ async fn what_a_mail_server_says_too_late_is_not_taken_for_another_answer() {
     let mut server = Reluctant::at(&["RCPT", "."]).await;
     let trellis = Trellis::start_queued_with(&server.address).await;
     mailed(&trellis).await;
-    server.reached.recv().await.unwrap();
+    server.is_reached().await;
     trellis_testkit::wait_until("it has been waited for", PATIENCE, async || {
         mail(&trellis).await.2.contains("in time")
     })
@@ -108,7 +108,7 @@ async fn what_a_mail_server_says_too_late_is_not_taken_for_another_answer() {
     // Its answer to the first attempt, which nobody waits for any more; to the second one's mail it has none yet.
     for _ in 0..2 {
         server.may_answer.send(()).await.unwrap();
-        server.reached.recv().await.unwrap();
+        server.is_reached().await;
     }
     tokio::time::sleep(Duration::from_millis(500)).await;
     assert_eq!(mail(&trellis).await.0, "sending");
@@ -130,13 +130,13 @@ async fn a_mail_is_not_given_up_while_the_mail_server_is_away_or_puts_it_off() {
 
 #[tokio::test]
 async fn a_mail_that_is_refused_is_given_up() {
-    let server = refusing("220 ready\r\n", "550 nobody here\r\n").await;
+    let server = refusing("220 ready\r\n", "550 nobody\0 here\r\n").await;
     let trellis = Trellis::start_queued_with(&server).await;
     mailed(&trellis).await;
     is_in(&trellis, "failed").await;
     let (_, attempts, error) = mail(&trellis).await;
     assert_eq!(attempts, 1);
-    assert!(error.contains("nobody here"), "{error}");
+    assert!(error.contains("nobody\u{fffd} here"), "{error}");
     let events = outbox(&trellis.pool).await;
     assert_eq!(events.last().unwrap().kind, "trellis.events.v1.MailBounced");
 }
@@ -146,7 +146,7 @@ async fn a_mail_that_was_taken_while_the_database_is_away_is_recorded_and_not_se
     let mut server = Reluctant::start().await;
     let trellis = Trellis::start_queued_with(&server.address).await;
     mailed(&trellis).await;
-    server.reached.recv().await.unwrap();
+    server.is_reached().await;
     trellis.admit(false).await;
     server.may_answer.send(()).await.unwrap();
     // Longer than its claim lasts that nobody renews, and than a process that ends would try.
@@ -162,6 +162,39 @@ async fn a_mail_that_was_taken_while_the_database_is_away_is_recorded_and_not_se
     })
     .await;
     assert_eq!((mail(&trellis).await.1, repeats), (1, 0));
+}
+
+#[tokio::test]
+async fn mails_go_on_after_the_databases_host_was_lost_under_a_claim() {
+    let trellis = Trellis::start_queued().await;
+    trellis.person().await;
+    trellis.lose_the_server_under(1).await;
+    apply(&trellis.pool, &outbox(&trellis.pool).await).await;
+    let sent = async || mail(&trellis).await.0 == "sent";
+    trellis_testkit::wait_until("the mail is to be sent", 2 * PATIENCE, sent).await;
+}
+
+#[tokio::test]
+async fn a_claim_is_renewed_although_the_databases_host_was_lost_under_a_renewal() {
+    let mut server = Reluctant::start().await;
+    let trellis = Trellis::start_queued_with(&server.address).await;
+    mailed(&trellis).await;
+    server.is_reached().await;
+    // The next claim is the other one.
+    trellis.lose_the_server_under(2).await;
+    let lost: chrono::NaiveDateTime =
+        sqlx::query_scalar("SELECT now() AT TIME ZONE 'UTC' + interval '4 s'")
+            .fetch_one(&trellis.pool)
+            .await
+            .unwrap();
+    let renewed = "SELECT next_attempt_at > $1 FROM emails";
+    trellis_testkit::wait_until("the claim is to be renewed", PATIENCE, async || {
+        sqlx::query_scalar(renewed).bind(lost).fetch_one(&trellis.pool).await.unwrap()
+    })
+    .await;
+    server.may_answer.send(()).await.unwrap();
+    is_in(&trellis, "sent").await;
+    assert_eq!(mail(&trellis).await.1, 1);
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use chrono::NaiveDateTime;
+use ficus_pg::{acquire, on};
 use ficus_process::InFlight;
 use sqlx::postgres::types::PgInterval;
 
@@ -40,7 +41,7 @@ impl Store {
             page.before(),
             page.rows()
         )
-        .fetch_all(&self.pool)
+        .fetch_all(on(&self.pool))
         .await
     }
 
@@ -48,7 +49,7 @@ impl Store {
     /// renewed within 4 s, because the process died, is due again.
     pub async fn claim(&self, limit: i64, in_flight: &InFlight) -> sqlx::Result<Vec<Claim>> {
         // A request enters its mails before it commits them: those looked up now are all that can be seen.
-        let mut conn = self.pool.acquire().await?;
+        let mut conn = acquire(&self.pool).await?;
         sqlx::query_as!(
             Claim,
             "
@@ -91,7 +92,7 @@ impl Store {
             claim.mail_id,
             claim.attempts
         )
-        .execute(&self.pool)
+        .execute(on(&self.pool))
         .await?;
         Ok(())
     }
@@ -133,7 +134,7 @@ impl Store {
             wait,
             reason
         )
-        .execute(&self.pool)
+        .execute(on(&self.pool))
         .await?;
         Ok(())
     }
