@@ -125,16 +125,17 @@ async fn answer(
     router: Router,
     peer: Peer,
     ambiguity: Ambiguity,
-    mut request: Request<Incoming>,
+    request: Request<Incoming>,
 ) -> Result<Response, Infallible> {
     if ambiguity.seen() {
         let mut response: Response = error::ambiguous().response();
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         return Ok(response);
     }
+    let mut request = request.map(Drained::new);
     if request.uri().path_and_query().is_some_and(|target| target.as_str().len() > TARGET_BYTES) {
         return Ok(error::target_too_long());
     }
     request.extensions_mut().insert(peer);
-    router.oneshot(request.map(|body| Body::new(Drained::new(body)))).await
+    router.oneshot(request.map(Body::new)).await
 }

@@ -102,6 +102,7 @@ async fn a_fence_that_stays_shut_is_a_refusal_after_two_seconds() {
 #[tokio::test]
 async fn reads_without_a_lease_wait_and_then_ask_the_new_owner() {
     let stand = Stand::start(PENDING).await;
+    stand.now(PENDING);
     assert_eq!(stand.get("/v1/inbox").await.status, StatusCode::OK, "the lease is fresh");
     tokio::time::sleep(Duration::from_millis(200)).await;
     let answer = stand.begin(Method::GET, "/v1/inbox?page_size=3", "");
