@@ -151,7 +151,9 @@ Examples:
         #[arg(long, default_value = "24h", value_parser = duration)]
         soak: Duration,
     },
-    /// Give up the move while the monolith owns: take everything away, empty the service's tables
+    /// Give up the move while the monolith owns: take away what it has installed, empty the service's tables
+    ///
+    /// A service that has owned goes on refusing writes, which may still be on their way there.
     #[command(after_help = "\
 Examples:
   ficus move notifications cancel --dry-run

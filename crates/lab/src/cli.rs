@@ -6,7 +6,7 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 
 use crate::stack::{down, logs, ps, up};
-use crate::{bench, faults, kill, scratch, seed, tour};
+use crate::{bench, broker, faults, kill, scratch, seed, tour};
 
 /// Runs Trellis on one machine: as ordinary processes, without Docker and without root.
 #[derive(Parser, Debug)]
@@ -52,6 +52,9 @@ enum Command {
     Bench(bench::Arguments),
     /// Runs a command with servers of its own, and stops them when it ends
     Scratch(scratch::Arguments),
+    /// Becomes a broker, for a test that kills it
+    #[command(hide = true)]
+    Broker(broker::Arguments),
 }
 
 impl Cli {
@@ -68,6 +71,7 @@ impl Cli {
             Command::Faults(arguments) => Box::pin(faults::run(arguments)).await,
             Command::Bench(arguments) => Box::pin(bench::run(arguments)).await,
             Command::Scratch(arguments) => Box::pin(scratch::run(arguments)).await,
+            Command::Broker(arguments) => broker::run(arguments).await,
         }
     }
 }

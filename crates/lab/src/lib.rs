@@ -8,6 +8,7 @@
 //! a time, to see that the judge notices. [`bench`] measures, beside opponents.
 
 mod bench;
+mod broker;
 pub mod cli;
 pub mod faults;
 mod head;

@@ -1,10 +1,12 @@
 //! Has notifications move there and back, whatever dies meanwhile.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 use sqlx::{Connection as _, PgConnection};
+use tokio::time::error::Elapsed;
 use tokio_util::sync::CancellationToken;
 
 use crate::shell::{self, Outcome};
@@ -54,22 +56,51 @@ fn chapter_4() -> Result<Chapter> {
     chapter.context("there is no chapter 4")
 }
 
+/// What has come of [`there_and_back`] beside changes of owner.
+#[derive(Debug, Default)]
+pub struct Moved {
+    /// What comparisons found, each in words.
+    pub differing: Vec<String>,
+    /// Why what was asked for was not done, and how often.
+    pub refused: BTreeMap<String, usize>,
+}
+
+impl Moved {
+    fn take(&mut self, outcome: Result<Result<Outcome>, Elapsed>) {
+        let why = match outcome {
+            Ok(Ok(Outcome::Done(_))) => return,
+            Ok(Ok(Outcome::Refused(why))) if why.contains(DIFFERS) => {
+                return self.differing.push(differences(&why));
+            }
+            Ok(Ok(Outcome::Refused(why))) => first(&why, "refusals").unwrap_or(why),
+            Ok(Err(error)) => format!("{error:#}"),
+            Err(_) => format!("no answer within {} s", COMMAND.as_secs()),
+        };
+        let line = why.lines().find(|line| !line.trim().is_empty()).unwrap_or_default().to_owned();
+        *self.refused.entry(line).or_default() += 1;
+    }
+}
+
 /// Changes the owner again and again until it is told to stop, both sides compared whole before each time. What is
-/// refused, or cut off by a death, is tried again.
-pub async fn there_and_back(root: Root, stop: CancellationToken) {
+/// refused, or cut off by a death, is tried again; rows that differ are put down.
+pub async fn there_and_back(root: Root, stop: CancellationToken) -> Moved {
+    let mut moved = Moved::default();
     while !stop.is_cancelled() {
         if let Ok(owner) = owner(&root).await {
             let change = async {
-                compare(&root).await?;
-                change(&root, owner).await
+                match compare(&root).await? {
+                    Outcome::Refused(why) if why.contains(DIFFERS) => Ok(Outcome::Refused(why)),
+                    _ => change(&root, owner).await,
+                }
             };
-            let _ = tokio::time::timeout(COMMAND, change).await;
+            moved.take(tokio::time::timeout(COMMAND, change).await);
         }
         tokio::select! {
             () = tokio::time::sleep(REST) => {}
             () = stop.cancelled() => {}
         }
     }
+    moved
 }
 
 /// Ends with the service as the owner, which the judge expects; an error if it does not come to that in time.
@@ -124,16 +155,18 @@ pub async fn change(root: &Root, owner: Owner) -> Result<Outcome> {
 
 /// How many rows differ, and one of them, of what `vdiff` prints for machines.
 fn differences(printed: &str) -> String {
-    let outcome: Option<Value> =
-        printed.lines().rev().find_map(|line| serde_json::from_str(line).ok());
-    let first = |name: &str| {
-        let text = outcome.as_ref()?.get(name)?.get(0)?.as_str()?;
-        text.split(';').next().map(str::to_owned)
-    };
-    match (first("lines"), first("refusals")) {
+    match (first(printed, "lines"), first(printed, "refusals")) {
         (Some(rows), Some(row)) => format!("{rows}: {row}"),
         _ => printed.to_owned(),
     }
+}
+
+/// The first of these in the JSON that `ficus` has printed, without its advice.
+fn first(printed: &str, name: &str) -> Option<String> {
+    let mut lines = printed.lines().rev();
+    let outcome: Value = lines.find_map(|line| serde_json::from_str(line).ok())?;
+    let text = outcome.get(name)?.get(0)?.as_str()?;
+    text.split(';').next().map(str::to_owned)
 }
 
 async fn compare(root: &Root) -> Result<Outcome> {
@@ -166,7 +199,22 @@ pub async fn insist(root: &Root, block: &str) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::differences;
+    use super::{Moved, Outcome, differences};
+
+    #[test]
+    fn rows_that_differ_are_findings_and_refusals_are_counted() {
+        let mut moved = Moved::default();
+        let mut take = |printed: &str| {
+            moved.take(Ok(Ok(Outcome::Refused(printed.to_owned()))));
+        };
+        take(
+            "`vdiff`: exit status: 2\n\n{\"lines\":[\"1 differs\"],\"refusals\":[\"items 5: differs; mend it\"]}",
+        );
+        take("`x`: 2\n\n{\"lines\":[],\"refusals\":[\"stream: 9 s behind; wait\"]}");
+        take("`x`: 2\n\n{\"lines\":[],\"refusals\":[\"stream: 9 s behind; wait\"]}");
+        assert_eq!(moved.differing, ["1 differs: items 5: differs"]);
+        assert_eq!(moved.refused, [("stream: 9 s behind".to_owned(), 2)].into());
+    }
 
     #[test]
     fn what_differs_is_told_by_number_and_example() {

@@ -1,6 +1,7 @@
 //! Blocks of commands as a person would paste them, from the repository root.
 
 use std::process::Stdio;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use serde_json::{Deserializer, Value};
@@ -20,15 +21,20 @@ pub enum Outcome {
 /// The exit code by which `ficus` says that it was refused.
 const REFUSED: i32 = 2;
 
+/// So long a block may take: longer than a whole table takes to be compared.
+const PATIENCE: Duration = Duration::from_mins(10);
+
 /// Runs a block by the shell up to the first command that fails; an error, with what it printed, if one did.
 pub async fn run(root: &Root, block: &str) -> Result<Outcome> {
-    let output = Command::new("sh")
+    let mut block_of_commands = Command::new("sh");
+    block_of_commands
         .args(["-e", "-c", &for_machines(block)])
         .current_dir(root.path())
         .stdin(Stdio::null())
-        .kill_on_drop(true)
-        .output()
+        .kill_on_drop(true);
+    let output = tokio::time::timeout(PATIENCE, block_of_commands.output())
         .await
+        .with_context(|| format!("`{block}` did not end within ten minutes"))?
         .context("failed to run sh")?;
     let printed = String::from_utf8_lossy(&output.stdout);
     if output.status.success() {

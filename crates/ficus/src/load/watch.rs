@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use ficus_load::{Milliseconds, Plan, Tally, Tester};
 use indicatif::{ProgressBar, ProgressStyle};
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::out;
 
@@ -27,6 +28,8 @@ pub(super) async fn until_over(tester: &Tester, plan: &Plan) -> anyhow::Result<W
         ProgressBar::new(plan.length.as_secs()).with_style(ProgressStyle::with_template(STYLE)?);
     let mut watched = Watched { sent_for: plan.length, stopped: false, abandoned: false };
     let mut before = (Duration::ZERO, Tally::default());
+    // One for all of it: what comes while nobody listens is lost.
+    let mut pressed = signal(SignalKind::interrupt())?;
     while !tester.is_over() && !watched.abandoned {
         tokio::select! {
             () = tokio::time::sleep(SHOWN) => {
@@ -35,8 +38,7 @@ pub(super) async fn until_over(tester: &Tester, plan: &Plan) -> anyhow::Result<W
                 bar.set_message(line(&before, &now, tester.in_flight()));
                 before = now;
             }
-            pressed = tokio::signal::ctrl_c() => {
-                pressed?;
+            _ = pressed.recv() => {
                 watched.abandoned = watched.stopped;
                 if !watched.stopped {
                     watched.stopped = true;

@@ -36,8 +36,10 @@ pub async fn measure(ground: &Ground) -> Result<Vec<Figure>> {
     let pgbench = Postgres::find(ground.servers.postgres.as_deref())?.program("pgbench");
     let script = ground.root.folder().join("capture.pgbench");
     let mut database = PgConnection::connect(monolith).await?;
-    let last: i64 =
-        sqlx::query_scalar("SELECT max(id) FROM notifications").fetch_one(&mut database).await?;
+    let (last, rows): (i64, i64) = sqlx::query_as("SELECT max(id), count(*) FROM notifications")
+        .fetch_one(&mut database)
+        .await?;
+    ensure!(last == rows, "there are gaps between the ids, and some updates would change nothing");
     let update = "UPDATE notifications SET read_at = now() AT TIME ZONE 'UTC' WHERE id = :id;";
     fs::write(&script, format!("\\set id random(1, {last})\n{update}\n"))?;
 
@@ -60,7 +62,13 @@ pub async fn measure(ground: &Ground) -> Result<Vec<Figure>> {
         let output = command.output().await.context("failed to run pgbench")?;
         let said = String::from_utf8_lossy(&output.stdout);
         ensure!(output.status.success(), "pgbench: {}", String::from_utf8_lossy(&output.stderr));
-        rate(&said).with_context(|| format!("pgbench said no rate: {said}"))
+        let (done, rate) =
+            said_of(&said).with_context(|| format!("pgbench said no rate: {said}"))?;
+        let captured: i64 =
+            sqlx::query_scalar("SELECT count(*) FROM ficus.dirty").fetch_one(&mut database).await?;
+        let wanted = if turn == 0 { done } else { 0 };
+        ensure!(captured == wanted, "{captured} changes were captured of {wanted}");
+        Ok(rate)
     });
     let measured = measured.await;
     for name in others {
@@ -77,20 +85,23 @@ pub async fn measure(ground: &Ground) -> Result<Vec<Figure>> {
     Ok(vec![figure.noting(note)])
 }
 
-/// Of a line as `tps = 11970.123 (without initial connection time)`.
-fn rate(said: &str) -> Option<f64> {
-    let line = said.lines().find_map(|line| line.strip_prefix("tps = "))?;
-    line.split(' ').next()?.parse().ok()
+/// How many transactions were done, and how many a second, of lines as `number of transactions actually processed: 59852`
+/// and `tps = 11970.123 (without initial connection time)`.
+fn said_of(said: &str) -> Option<(i64, f64)> {
+    let after = |words: &str| said.lines().find_map(|line| line.strip_prefix(words));
+    let done = after("number of transactions actually processed: ")?.parse().ok()?;
+    Some((done, after("tps = ")?.split(' ').next()?.parse().ok()?))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::rate;
+    use super::said_of;
 
     #[test]
-    fn the_rate_is_read_from_what_pgbench_says() {
-        let said = "transaction type: x\ntps = 11970.5 (without initial connection time)\n";
-        assert_eq!(rate(said), Some(11_970.5));
-        assert_eq!(rate("nothing"), None);
+    fn number_and_rate_are_read_from_what_pgbench_says() {
+        let said = "transaction type: x\nnumber of transactions actually processed: 59852\n\
+                    tps = 11970.5 (without initial connection time)\n";
+        assert_eq!(said_of(said), Some((59_852, 11_970.5)));
+        assert_eq!(said_of("nothing"), None);
     }
 }

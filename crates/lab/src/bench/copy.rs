@@ -33,6 +33,8 @@ const TABLES: [&str; 7] = [
     "notifications_inbox",
     "notifications_parked",
 ];
+/// Tables that have a row for a row in both, here and there.
+const ROW_FOR_ROW: [[&str; 2]; 2] = [["notifications", "emails"], ["inbox_items", "mails"]];
 /// A database of its own beside the service's, with the monolith's tables.
 const BENCH: &str = "bench";
 
@@ -44,6 +46,8 @@ pub async fn measure(ground: &Ground) -> Result<Vec<Figure>> {
     let there = elsewhere(ground, &stack).await?;
     let mut source = PgConnection::connect(monolith).await?;
     let mut target = PgConnection::connect(&there).await?;
+    let mut service = PgConnection::connect(stack.database("notifications")?).await?;
+    let wanted = [count(&mut source, &ROW_FOR_ROW[0]).await?, count(&mut source, &TABLES).await?];
     source
         .execute(AssertSqlSafe(format!("CREATE PUBLICATION bench FOR TABLE {}", TABLES.join(", "))))
         .await?;
@@ -51,12 +55,20 @@ pub async fn measure(ground: &Ground) -> Result<Vec<Figure>> {
     let measured = in_turns::<3>(rounds, async |turn| {
         target.execute(AssertSqlSafe(format!("TRUNCATE {}", TABLES.join(", ")))).await?;
         let took = match turn {
-            0 => moved(ground, &stack).await,
-            1 => copied(&mut source, &mut target).await,
-            _ => replicated(&mut target, monolith).await,
+            0 => {
+                let took = moved(ground, &stack).await?;
+                are_there(&mut service, &ROW_FOR_ROW[1], wanted[0]).await?;
+                cancel(ground).await?;
+                took
+            }
+            1 => copied(&mut source, &mut target).await?,
+            _ => replicated(&mut target, monolith).await?,
         };
+        if turn > 0 {
+            are_there(&mut target, &TABLES, wanted[1]).await?;
+        }
         #[expect(clippy::cast_precision_loss, reason = "some hundred thousand rows")]
-        took.map(|took| rows as f64 / took.as_secs_f64())
+        Ok(rows as f64 / took.as_secs_f64())
     });
     let measured = measured.await?;
     let note = format!(
@@ -112,16 +124,13 @@ async fn elsewhere(ground: &Ground, stack: &Stack) -> Result<String> {
     Ok(url)
 }
 
-/// Ours, from the command that starts it until the last row is there; then everything is taken away again.
+/// Ours, from the command that starts it until the last row is there.
 pub(super) async fn moved(ground: &Ground, stack: &Stack) -> Result<Duration> {
-    let verb = async |verb: &str| {
-        moves::insist(&ground.root, &format!(".ficus/bin/ficus move notifications {verb}")).await
-    };
-    verb("create").await?;
-    verb("prepare").await?;
+    verb(ground, "create").await?;
+    verb(ground, "prepare").await?;
     let mut control = PgConnection::connect(stack.database("control")?).await?;
     let begun = Instant::now();
-    verb("start").await?;
+    verb(ground, "start").await?;
     loop {
         let statement = "SELECT stream FROM move WHERE capability = 'notifications'";
         let stream: String = sqlx::query_scalar(statement).fetch_one(&mut control).await?;
@@ -131,9 +140,29 @@ pub(super) async fn moved(ground: &Ground, stack: &Stack) -> Result<Duration> {
             other => bail!("the copy came to {other}"),
         }
     }
-    let took = begun.elapsed();
-    verb("cancel").await?;
-    Ok(took)
+    Ok(begun.elapsed())
+}
+
+/// Takes away all that [`moved`] has brought.
+pub(super) async fn cancel(ground: &Ground) -> Result<()> {
+    verb(ground, "cancel").await
+}
+
+async fn verb(ground: &Ground, verb: &str) -> Result<()> {
+    moves::insist(&ground.root, &format!(".ficus/bin/ficus move notifications {verb}")).await
+}
+
+/// Fails unless these tables have so many rows, all together.
+async fn are_there(database: &mut PgConnection, tables: &[&str], wanted: i64) -> Result<()> {
+    let found = count(database, tables).await?;
+    ensure!(found == wanted, "{found} of {wanted} rows have arrived in {}", tables.join(", "));
+    Ok(())
+}
+
+async fn count(database: &mut PgConnection, tables: &[&str]) -> Result<i64> {
+    let counts = tables.iter().map(|table| format!("(SELECT count(*) FROM {table})"));
+    let statement = format!("SELECT {}", counts.collect::<Vec<_>>().join(" + "));
+    Ok(sqlx::query_scalar(AssertSqlSafe(statement)).fetch_one(database).await?)
 }
 
 /// One table after the other, in PostgreSQL's binary format.

@@ -27,10 +27,12 @@ pub async fn measure(ground: &Ground) -> Result<Vec<Figure>> {
     moves::cut(&ground.root).await?;
     // Whoever is first connects and fills caches.
     copy::moved(ground, &stack).await?;
+    copy::cancel(ground).await?;
     let measured = in_turns::<2>(ground.rounds, async |turn| {
         let from = load.elapsed();
         if turn == 0 {
             copy::moved(ground, &stack).await?;
+            copy::cancel(ground).await?;
         } else {
             tokio::time::sleep(TURN).await;
         }

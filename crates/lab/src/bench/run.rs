@@ -101,7 +101,7 @@ struct Line<'a> {
     figure: &'a Figure,
 }
 
-/// Measures what was asked for; an error if something could not be measured.
+/// Measures what was asked for; exit code 1 if something could not be measured, though the rest was.
 pub async fn run(arguments: Arguments) -> Result<ExitCode> {
     ensure!(!cfg!(debug_assertions), "only a release build is measured: make bench");
     let Arguments { names, rounds, switches, rate, seed, json, servers } = arguments;
@@ -113,13 +113,19 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode> {
     let mut table = Table::new();
     table.load_preset(presets::NOTHING);
     table.set_header(COLUMNS);
+    let mut failed = Vec::new();
     for name in names {
-        let figures = measured(&ground, *name).await;
-        if figures.is_err() {
-            // Some of it may have been stopped or changed.
-            down::stop(&ground.root).await?;
-        }
-        for figure in figures? {
+        let figures = match measured(&ground, *name).await {
+            Ok(figures) => figures,
+            Err(error) => {
+                ground.screen.say(&format!("  {error:#}"));
+                failed.push(format!("{error}"));
+                // Some of it may have been stopped or changed.
+                down::stop(&ground.root).await?;
+                continue;
+            }
+        };
+        for figure in figures {
             table.add_row(figure.row());
             if json {
                 let head = &Head { postgres: version(&ground.root).await, ..head.clone() };
@@ -131,7 +137,11 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode> {
     }
     down::stop(&ground.root).await?;
     ground.screen.say(&format!("\n{table}"));
-    Ok(ExitCode::SUCCESS)
+    if failed.is_empty() {
+        return Ok(ExitCode::SUCCESS);
+    }
+    ground.screen.say(&format!("\n{}", failed.join("\n")));
+    Ok(ExitCode::FAILURE)
 }
 
 async fn measured(ground: &Ground, name: Bench) -> Result<Vec<Figure>> {

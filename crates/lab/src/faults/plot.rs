@@ -53,10 +53,10 @@ pub enum How {
     Sql(&'static str),
 }
 
-/// `FICUS_FAILPOINTS` of one process.
+/// `FICUS_FAILPOINTS` of one process, or of every one.
 #[derive(Debug, Clone, Copy)]
 pub struct Failpoints {
-    pub process: &'static str,
+    pub process: Option<&'static str>,
     pub what: &'static str,
     /// Starts that have them.
     pub starts: usize,
@@ -68,7 +68,8 @@ pub enum AtSwitch {
     Nothing,
     /// The process loses the control database once it has acknowledged that a switch is pending.
     Cut(&'static str),
-    /// The gateway loses the control database before it hears of the switch; another gateway does not.
+    /// The gateway loses the control database once nothing stands against a switch and before it hears that one is
+    /// pending; another gateway does not. Who is cut off before that is waited for.
     CutBefore,
     /// The old owner's process is stopped once it has acknowledged that a switch is pending.
     Freeze(&'static str),
@@ -118,7 +119,13 @@ impl Plot {
     }
 
     const fn failing(self, process: &'static str, what: &'static str, starts: usize) -> Self {
+        let process = Some(process);
         Self { failpoints: Some(Failpoints { process, what, starts }), ..self }
+    }
+
+    /// A failpoint that makes whoever comes by wait.
+    const fn waiting(self, what: &'static str) -> Self {
+        Self { failpoints: Some(Failpoints { process: None, what, starts: usize::MAX }), ..self }
     }
 }
 
@@ -159,6 +166,7 @@ pub const PLOTS: [Plot; 12] = [
     Plot::of("quiesce-off", "waiting for mails that are on their way", &[Doubled])
         .meanwhile(Meanwhile::SlowMail(Duration::from_millis(400))),
     Plot::of("acknowledgements-off", "waiting for the pickers' acknowledgements", &[Stale, Lost])
+        .waiting("controller.before.C0=wait:500")
         .at_switch(AtSwitch::CutBefore),
     Plot::of("hand-over-off", "the relays' hand-over", &[OutOfOrder])
         .failing("notifications", "relay.read=wait:120", 1)

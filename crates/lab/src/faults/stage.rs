@@ -21,7 +21,7 @@ use crate::stack::{Root, Stack, health, process};
 /// Between death and the next start.
 const DEATH: Duration = Duration::from_secs(1);
 /// Longer than *pending* lives (3 s), so that whoever is cut off or stopped finds it over.
-pub const AWAY: Duration = Duration::from_secs(6);
+const AWAY: Duration = Duration::from_secs(6);
 const FROZEN: Duration = Duration::from_secs(4);
 const LOOK: Duration = Duration::from_millis(50);
 /// Between an acknowledgement and the change of owner are some ten milliseconds.
@@ -68,15 +68,19 @@ pub async fn watch(
     over: CancellationToken,
 ) -> Result<()> {
     let mut control = PgConnection::connect(Stack::of(&root)?.database("control")?).await?;
+    let mut acted_at = 0;
     loop {
         tokio::select! {
             () = over.cancelled() => return Ok(()),
-            it_is_time = time_to_act(&mut control, plot.at_switch) => it_is_time?,
+            it_is_time = time_to_act(&mut control, plot.at_switch, acted_at) => it_is_time?,
         }
         match plot.at_switch {
-            AtSwitch::Nothing | AtSwitch::CutBefore => {}
-            AtSwitch::Cut(_) => {
+            AtSwitch::Nothing => {}
+            AtSwitch::Cut(_) | AtSwitch::CutBefore => {
                 partition.cut();
+                acted_at = sqlx::query_scalar("SELECT max(epoch) FROM move")
+                    .fetch_one(&mut control)
+                    .await?;
                 tokio::time::sleep(AWAY).await;
                 partition.mend();
             }
@@ -88,9 +92,16 @@ pub async fn watch(
     }
 }
 
-async fn time_to_act(control: &mut PgConnection, at_switch: AtSwitch) -> Result<()> {
+/// `acted_at` is the epoch at which something was done last.
+async fn time_to_act(control: &mut PgConnection, at_switch: AtSwitch, acted_at: i64) -> Result<()> {
     match at_switch {
-        AtSwitch::Nothing | AtSwitch::CutBefore => std::future::pending().await,
+        AtSwitch::Nothing => std::future::pending().await,
+        AtSwitch::CutBefore => {
+            // A switch that was aborted for it goes through the next time.
+            let statement = "SELECT EXISTS (
+                SELECT FROM move WHERE step = 'C0' AND pending IS NULL AND epoch > $1)";
+            until(|| sqlx::query_scalar(statement).bind(acted_at), control).await
+        }
         AtSwitch::Cut(process) | AtSwitch::Freeze(process) => {
             // The service's own acknowledgement counts while it is the old owner.
             let statement = "SELECT EXISTS (

@@ -1,6 +1,6 @@
 //! After the load: repeats what is unknown, waits until what is under way has arrived, and judges.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -57,55 +57,28 @@ pub async fn verdict(
     before: Before,
     doubt: &Doubt,
 ) -> Result<Verdict> {
-    let lock = || world.lock().unwrap_or_else(PoisonError::into_inner);
     let begun = Instant::now();
-    let judged = || compare(root, stack, world, before, &doubt.crashes);
-    let (mut verdict, mut sent) = judged().await?;
+    let judged = || look(root, stack, world, before, &doubt.crashes);
+    let mut verdict = judged().await?;
     while verdict.lost > 0 && begun.elapsed() < doubt.patience {
         tokio::time::sleep(Duration::from_secs(1)).await;
-        (verdict, sent) = judged().await?;
+        verdict = judged().await?;
     }
-    let found = verdict.lost + verdict.doubled > 0;
-    if !found && !doubt.echo.is_zero() {
+    if verdict.found() == 0 && !doubt.echo.is_zero() {
         tokio::time::sleep(doubt.echo).await;
-        (verdict, sent) = judged().await?;
+        verdict = judged().await?;
     }
-    let published = topics::read(&stack.brokers).await?;
-    verdict.out_of_order = published.out_of_order.len();
-    for finding in published.out_of_order {
-        verdict.note(format!("out of order: {finding}"));
-    }
-    for finding in published.skipped {
-        verdict.lose(&finding);
-    }
-    for mail in sent.difference(&published.delivered) {
-        verdict.lose(&format!("event that mail {mail} was delivered"));
-    }
-    for finding in published.twice {
-        verdict.doubled += 1;
-        verdict.note(format!("doubled: {finding}"));
-    }
-    for finding in facts::relays_stopped(stack).await? {
-        verdict.out_of_order += 1;
-        verdict.note(format!("out of order: {finding}"));
-    }
-    verdict.dead_letters = published.dead.len();
-    for finding in published.dead {
-        verdict.note(format!("dead letter: {finding}"));
-    }
-    let world = lock();
-    verdict.note_stale(&world.stale);
     Ok(verdict)
 }
 
-/// A verdict on databases and mails, and the mails that are recorded as sent.
-async fn compare(
+/// A verdict on databases, mails and topics, as they are now.
+async fn look(
     root: &Root,
     stack: &Stack,
     world: &Arc<Mutex<World>>,
     before: Before,
     crashes: &[Crash],
-) -> Result<(Verdict, HashSet<i64>)> {
+) -> Result<Verdict> {
     let lock = || world.lock().unwrap_or_else(PoisonError::into_inner);
     let (prefix, marked) = {
         let world = lock();
@@ -114,9 +87,40 @@ async fn compare(
     let facts = Facts::read(stack, before, &prefix, &marked).await?;
     let mut taken = mails::read(&root.mail_file())?;
     let mails_repeated = mails::excuse(&root.mail_file(), &mut taken, crashes)?;
-    let mails = facts.mails.values().flatten();
-    let sent = mails.filter(|mail| mail.state == "sent").map(|mail| mail.id).collect();
-    Ok((Verdict { mails_repeated, ..judge(&lock().ledger, &facts, &taken) }, sent))
+    let published = topics::read(&stack.brokers).await?;
+    let stopped = facts::relays_stopped(stack).await?;
+    let world = lock();
+    let mut verdict = Verdict { mails_repeated, ..judge(&world.ledger, &facts, &taken) };
+    let mails = facts.mails.values().flatten().filter(|mail| mail.state == "sent");
+    for mail in mails.filter(|mail| !published.delivered.contains(&mail.id)) {
+        verdict.lose(&format!("event that mail {} was delivered", mail.id));
+    }
+    for finding in published.skipped(&chosen(&world, &facts)) {
+        verdict.lose(&finding);
+    }
+    for finding in published.twice {
+        verdict.double(&finding);
+    }
+    verdict.out_of_order = published.out_of_order.len() + stopped.len();
+    for finding in published.out_of_order.iter().chain(&stopped) {
+        verdict.note(format!("out of order: {finding}"));
+    }
+    verdict.dead_letters = published.dead.len();
+    for finding in published.dead {
+        verdict.note(format!("dead letter: {finding}"));
+    }
+    verdict.note_stale(&world.stale);
+    Ok(verdict)
+}
+
+/// The version of the preferences of everybody who has changed them in this run.
+fn chosen(world: &World, facts: &Facts) -> HashMap<i64, i64> {
+    let effects = world.ledger.records().iter().map(|record| &record.effect);
+    let users = effects.filter_map(|effect| match effect {
+        Effect::Preferred { user_id, .. } => Some(*user_id),
+        _ => None,
+    });
+    users.filter_map(|user| Some((user, facts.preferences.get(&user)?.version))).collect()
 }
 
 fn marked(world: &World) -> Vec<i64> {

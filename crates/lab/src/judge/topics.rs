@@ -1,6 +1,6 @@
 //! The order of what was published.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
@@ -15,8 +15,8 @@ pub struct Published {
     pub messages: usize,
     /// Messages with a lower version of their key than one before them.
     pub out_of_order: Vec<String>,
-    /// Changes of preferences that were never published: there each version is an event.
-    pub skipped: Vec<String>,
+    /// By user, the versions of preferences that were published.
+    pub preferences: HashMap<i64, HashSet<i64>>,
     /// Versions of a key that several events have.
     pub twice: Vec<String>,
     /// Mails that were told of as delivered.
@@ -42,9 +42,13 @@ pub async fn read(brokers: &str) -> Result<Published> {
             .map(|message| (message.key, message.version.parse().unwrap_or_default()))
             .collect();
         published.twice.extend(twice(topic, &versions));
-        published.delivered.extend(versions.iter().filter_map(|(key, _)| mail(key)));
+        published.delivered.extend(versions.iter().filter_map(|(key, _)| number(key, "mail-")));
         published.out_of_order.extend(backward(topic, &versions));
-        published.skipped.extend(skipped(&versions));
+        for (key, version) in &versions {
+            if let Some(user) = number(key, "preferences-") {
+                published.preferences.entry(user).or_default().insert(*version);
+            }
+        }
     }
     ensure!(published.messages > 0, "the topics are empty; nothing was published");
     let dead =
@@ -53,6 +57,21 @@ pub async fn read(brokers: &str) -> Result<Published> {
         |letter: dead_letters::DeadLetter| format!("{}: {}", letter.origin, letter.error);
     published.dead = dead.into_iter().map(describe).collect();
     Ok(published)
+}
+
+impl Published {
+    /// Changes of preferences that were never published: each version up to that of the database is an event.
+    pub fn skipped(&self, preferences: &HashMap<i64, i64>) -> Vec<String> {
+        let nothing = HashSet::new();
+        let mut found = Vec::new();
+        for (user, last) in preferences {
+            let known = self.preferences.get(user).unwrap_or(&nothing);
+            for version in (1..=*last).filter(|version| !known.contains(version)) {
+                found.push(format!("event of preferences-{user} at version {version}"));
+            }
+        }
+        found
+    }
 }
 
 /// All messages of a key are in one partition, so their order in the topic is the order they are read in.
@@ -76,28 +95,13 @@ fn twice(topic: &str, messages: &[(String, i64)]) -> Vec<String> {
     again.map(|(key, version)| format!("{topic}: version {version} of {key}")).collect()
 }
 
-fn mail(key: &str) -> Option<i64> {
-    key.strip_prefix("mail-")?.parse().ok()
-}
-
-fn skipped(messages: &[(String, i64)]) -> Vec<String> {
-    let mut versions: HashMap<&str, BTreeSet<i64>> = HashMap::new();
-    for (key, version) in messages.iter().filter(|(key, _)| key.starts_with("preferences-")) {
-        versions.entry(key).or_default().insert(*version);
-    }
-    let mut found = Vec::new();
-    for (key, known) in versions {
-        let last = known.last().copied().unwrap_or_default();
-        for version in (1..last).filter(|version| !known.contains(version)) {
-            found.push(format!("event of {key} at version {version}"));
-        }
-    }
-    found
+fn number(key: &str, prefix: &str) -> Option<i64> {
+    key.strip_prefix(prefix)?.parse().ok()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{backward, skipped, twice};
+    use super::{Published, backward, twice};
 
     fn messages(of: &[(&str, i64)]) -> Vec<(String, i64)> {
         of.iter().map(|(key, version)| ((*key).to_owned(), *version)).collect()
@@ -117,7 +121,11 @@ mod tests {
 
     #[test]
     fn a_change_of_preferences_that_was_not_published_is_missed() {
-        let published = [("preferences-1", 1), ("preferences-1", 3), ("mail-1", 3)];
-        assert_eq!(skipped(&messages(&published)), ["event of preferences-1 at version 2"]);
+        let preferences = [(1, [1, 3].into()), (2, [1].into())].into();
+        let published = Published { preferences, ..Published::default() };
+        let mut missed = published.skipped(&[(1, 4), (2, 1), (3, 1)].into());
+        missed.sort();
+        let event = |user, version| format!("event of preferences-{user} at version {version}");
+        assert_eq!(missed, [event(1, 2), event(1, 4), event(3, 1)]);
     }
 }

@@ -161,8 +161,21 @@ impl Watcher {
                 .fetch_one(self.monolith.get().await?)
                 .await?
         };
+        let published = self.unpublished().await?;
         let events = self.unapplied.values().map(|at| at.elapsed().as_secs_f64());
-        Ok(events.fold(mails.unwrap_or_default(), f64::max))
+        Ok(events.fold(mails.unwrap_or_default().max(published), f64::max))
+    }
+
+    /// How old the oldest event of notifications is that is not published, on whichever side, in seconds.
+    async fn unpublished(&mut self) -> Result<f64> {
+        let statement =
+            "SELECT extract(epoch FROM age)::float8 FROM ficus.relay_lag('notifications')";
+        let mut oldest = 0.0_f64;
+        for line in [&mut self.monolith, &mut self.service] {
+            let age = sqlx::query_scalar::<_, f64>(statement).fetch_one(line.get().await?).await?;
+            oldest = oldest.max(age);
+        }
+        Ok(oldest)
     }
 
     /// A row whose transaction commits late comes with a low id, so the last ids are read again.

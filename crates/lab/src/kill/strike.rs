@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::backlog::Backlog;
 use super::blow::{Blow, How};
-use super::report::Struck;
+use super::report::{AtRest, Struck};
 use crate::judge::mails::Crash;
 use crate::stack::{Root, Stack, health, process, up};
 
@@ -92,6 +92,28 @@ impl Executioner<'_> {
     }
 }
 
+/// What was due and what was answered in the whole seconds outside of all blows, given as when each fell and when all
+/// was normal again.
+pub fn at_rest(report: &Report, blows: &[(Duration, Duration)]) -> AtRest {
+    let mut at_rest = AtRest::default();
+    let seconds = (0..=report.last_second().unwrap_or_default()).map(Duration::from_secs);
+    for second in seconds.filter(|second| rests(*second, blows)) {
+        let window = report.window(second, second);
+        at_rest.due += window.due;
+        at_rest.answered += window.answered;
+    }
+    at_rest
+}
+
+/// Whether a second is over a second before the next blow fell, for what was under way then, and begins one after all was
+/// normal again, for in the first of these one request of a hundred may still fail.
+fn rests(second: Duration, blows: &[(Duration, Duration)]) -> bool {
+    const SECOND: Duration = Duration::from_secs(1);
+    let felt =
+        |&(at, normal): &(Duration, Duration)| second + SECOND * 2 > at && second < normal + SECOND;
+    !blows.iter().any(felt)
+}
+
 /// When the first whole second begins, from `back` on, in which at least 99 of 100 requests were answered with a
 /// status below 500.
 pub fn normal_again(report: &Report, back: Duration) -> Option<Duration> {
@@ -101,4 +123,18 @@ pub fn normal_again(report: &Report, back: Duration) -> Option<Duration> {
         let window = report.window(*second, *second);
         window.due > 0 && window.answered * 100 >= window.due * 99
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::rests;
+
+    #[test]
+    fn a_blow_is_felt_from_a_second_before_it_to_one_after_all_was_normal() {
+        let blows = [(Duration::from_millis(4_500), Duration::from_secs(8))];
+        let resting = (0..12).filter(|second| rests(Duration::from_secs(*second), &blows));
+        assert_eq!(resting.collect::<Vec<_>>(), [0, 1, 2, 9, 10, 11]);
+    }
 }

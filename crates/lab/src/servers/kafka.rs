@@ -4,6 +4,7 @@ use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use tokio::process::Command;
@@ -76,6 +77,9 @@ impl Kafka {
 }
 
 /// A broker that was killed is let in again once its session has run out, 9 s if nothing is said.
+///
+/// One that was killed reads its last segments again before it listens, and what was committed after that, so segments
+/// are small. The cleaner that throws old commits away has 128 MiB if nothing is said, half of the heap.
 fn settings(folder: &Path, port: u16, controller_port: u16) -> String {
     format!(
         "process.roles=broker,controller\nnode.id=1\n\
@@ -86,6 +90,8 @@ fn settings(folder: &Path, port: u16, controller_port: u16) -> String {
          listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT\n\
          log.dirs={}\n\
          offsets.topic.replication.factor=1\noffsets.topic.num.partitions=4\n\
+         offsets.topic.segment.bytes=1048576\nlog.segment.bytes=16777216\n\
+         log.cleaner.dedupe.buffer.size=16777216\n\
          transaction.state.log.replication.factor=1\ntransaction.state.log.min.isr=1\n\
          transaction.state.log.num.partitions=4\n\
          share.coordinator.state.topic.replication.factor=1\n\
@@ -107,6 +113,9 @@ fn cache_folder() -> Result<PathBuf> {
     Ok(base.join("ficus"))
 }
 
+/// So long fetching may take.
+const PATIENCE: Duration = Duration::from_mins(10);
+
 /// Fetches into a folder beside `target` and renames it, so that `target` is whole or absent.
 async fn fetch(target: &Path) -> Result<()> {
     let parent = target.parent().context("the cache folder has no parent")?;
@@ -114,15 +123,18 @@ async fn fetch(target: &Path) -> Result<()> {
     fs::create_dir_all(&folder)?;
     let pom = folder.join("pom.xml");
     fs::write(&pom, project())?;
-    let status = Command::new("mvn")
+    let mut fetching = Command::new("mvn");
+    fetching
         .args(["-q", "-B", "-Dstyle.color=never", "dependency:copy-dependencies"])
         .arg(format!("-DoutputDirectory={}", folder.display()))
         .arg("-f")
         .arg(&pom)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
-        .status()
+        .kill_on_drop(true);
+    let status = tokio::time::timeout(PATIENCE, fetching.status())
         .await
+        .context("mvn did not fetch Kafka within ten minutes")?
         .context("failed to run mvn; Kafka is fetched by Maven (Debian, Ubuntu: apt-get install maven), or \
                   name a running broker with --kafka HOST:PORT")?;
     ensure!(status.success(), "mvn failed to fetch Kafka {VERSION}");

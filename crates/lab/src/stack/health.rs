@@ -14,7 +14,8 @@ use super::{Entry, programs};
 use crate::request;
 use crate::servers::{ports, postgres};
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_mins(1);
+const ANSWER: Duration = Duration::from_secs(10);
 
 /// Waits until the process answers; an error, with the end of its log, if it ends before.
 pub async fn wait(entry: &Entry) -> Result<()> {
@@ -48,6 +49,10 @@ pub async fn until(health: Health) -> Result<()> {
 
 /// Whether it answers now.
 pub async fn check(health: Health) -> Result<()> {
+    tokio::time::timeout(ANSWER, ask(health)).await.context("no answer within ten seconds")?
+}
+
+async fn ask(health: Health) -> Result<()> {
     match health {
         Health::Postgres(port) => postgres::ready(port, Duration::ZERO).await,
         Health::Port(port) => ports::opened(port, Duration::ZERO).await,

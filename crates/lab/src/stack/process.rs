@@ -2,9 +2,11 @@
 
 use std::time::{Duration, Instant};
 
+use anyhow::Result;
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use tokio::process::Child;
 
 use super::Entry;
 
@@ -44,6 +46,17 @@ pub async fn stop(entry: &Entry, how: Signal, patience: Duration) -> bool {
     signal(pid, Signal::SIGKILL);
     gone(entry, Duration::from_secs(5)).await;
     true
+}
+
+/// Asks a child to end, and ends it by force after `patience`.
+pub async fn end(mut child: Child, patience: Duration) -> Result<()> {
+    if let Some(pid) = child.id() {
+        signal(Pid::from_raw(i32::try_from(pid)?), Signal::SIGTERM);
+    }
+    if tokio::time::timeout(patience, child.wait()).await.is_err() {
+        child.kill().await?;
+    }
+    Ok(())
 }
 
 /// Sends a process a signal, if it still runs.

@@ -27,7 +27,8 @@ use crate::stack::{Root, Stack, down, up};
 /// What `lab tour` is told.
 #[derive(Args, Debug)]
 #[command(after_help = "\
-Exit status: 0 only if nothing was lost, doubled, out of order or stale and no request failed.
+Exit status: 0 only if nothing was lost, doubled, out of order or stale, no request failed, and of 20 switches or more
+no more than one in 20 (of 100 or more one in 100) stopped writes for longer than 250 ms.
 
 Examples:
   lab tour

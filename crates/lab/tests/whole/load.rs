@@ -2,10 +2,8 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
-use trellis_testkit::binary;
-
+use crate::page::{self, Typed};
 use crate::stack::Stack;
 
 const PAGE: &str = include_str!("../../../../docs/load-testing.md");
@@ -26,12 +24,13 @@ fn scenarios(stack: &Stack) {
 
 /// Whether a command did what the page says of it. On a machine that is busy with other things a run may be void, and
 /// of two runs one may be slower.
-fn worked(typed: &str, status: Option<i32>, out: &str, err: &str) -> bool {
-    let void = || err.lines().any(|line| line.contains("void: "));
-    match status {
+fn worked(typed: &Typed) -> bool {
+    match typed.status {
         Some(0) => true,
-        Some(2) if typed.contains("ficus load compare") => out.contains("99 % within"),
-        Some(2) => void(),
+        Some(2) if typed.commands.contains("ficus load compare") => {
+            typed.out.contains("99 % within")
+        }
+        Some(2) => typed.err.lines().any(|line| line.contains("void: ")),
         _ => false,
     }
 }
@@ -39,21 +38,12 @@ fn worked(typed: &str, status: Option<i32>, out: &str, err: &str) -> bool {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_page_on_load_testing_works_as_it_stands() {
     let stack = Stack::start().await;
-    let folder = stack.folder().join(".ficus");
-    fs::create_dir_all(folder.join("bin")).unwrap();
-    std::os::unix::fs::symlink(binary("ficus"), folder.join("bin/ficus")).unwrap();
     scenarios(&stack);
-    let blocks: Vec<_> =
-        PAGE.split("```sh\n").skip(1).map(|rest| rest.split("\n```").next().unwrap()).collect();
+    let blocks = page::blocks(PAGE);
     assert!(blocks.len() >= 10, "{blocks:?}");
     for block in blocks {
-        let typed = stack.in_place(block);
-        let mut shell = Command::new("bash");
-        let shell = shell.args(["-euo", "pipefail", "-c", &typed]).current_dir(stack.folder());
-        let output = shell.output().unwrap();
-        let [out, err] =
-            [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
-        assert!(worked(&typed, output.status.code(), &out, &err), "{typed}\n{out}{err}");
-        assert!(!out.contains("│ error "), "{typed}\n{out}");
+        let typed = stack.typed(block);
+        assert!(worked(&typed), "{typed:?}");
+        assert!(!typed.out.contains("│ error "), "{typed:?}");
     }
 }

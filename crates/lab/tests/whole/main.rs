@@ -4,6 +4,7 @@
 
 mod broker;
 mod crashes;
+mod dead_letters;
 mod generated;
 mod http;
 mod load;
@@ -11,6 +12,7 @@ mod mails;
 mod metrics;
 mod moves;
 mod order;
+mod page;
 mod partition;
 mod people;
 mod secrets;

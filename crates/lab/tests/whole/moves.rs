@@ -50,8 +50,8 @@ impl Stack {
     }
 }
 
-/// Asks for a switch and waits for what became of it. One that is refused because the stream is behind,
-/// as it may be on a machine that is busy, is asked for again.
+/// Asks for a switch and waits for what became of it. One that is refused because the stream or the relay is behind, as they
+/// may be on a machine that is busy, is asked for again.
 pub async fn switch(mut moves: MovesClient<Channel>, forward: bool) -> Outcome {
     let begun = Instant::now();
     loop {
@@ -62,7 +62,7 @@ pub async fn switch(mut moves: MovesClient<Channel>, forward: bool) -> Outcome {
             moves.reverse_traffic(request).await
         };
         let outcome = answer.unwrap().into_inner();
-        let behind = outcome.refusals.iter().any(|line| line.starts_with("lag:"));
+        let behind = outcome.refusals.iter().any(|line| line.contains(" ms behind"));
         if !behind || begun.elapsed() > PATIENCE {
             return outcome;
         }

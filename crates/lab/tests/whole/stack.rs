@@ -58,14 +58,23 @@ impl Stack {
 
     /// The same, with the programs' environment changed.
     pub async fn start_with(change: impl AsyncFnOnce(&mut Vec<(&'static str, String)>)) -> Self {
+        Self::start_on([Server::First, Server::Second, Server::Second], change).await
+    }
+
+    /// The same, with the databases of the monolith, the service and the control plane on these servers.
+    pub async fn start_on(
+        servers: [Server; 3],
+        change: impl AsyncFnOnce(&mut Vec<(&'static str, String)>),
+    ) -> Self {
         let alone = ALONE.lock().await;
         let folder = std::env::temp_dir().join(unique("whole"));
         fs::create_dir(&folder).unwrap();
         let broker = Broker::start(&folder).await;
+        let [monolith, service, control] = servers;
         let databases = [
-            database(Server::First, &[]).await,
-            database(Server::Second, &[]).await,
-            database(Server::Second, &[]).await,
+            database(monolith, &[]).await,
+            database(service, &[]).await,
+            database(control, &[]).await,
         ];
         let places = Places::free();
         fs::write(folder.join("ficus.toml"), places.subject()).unwrap();

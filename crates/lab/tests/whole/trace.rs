@@ -6,9 +6,11 @@ use serde_json::{Value, json};
 use trellis_testkit::{unique, wait_until};
 
 use crate::http;
+use crate::page;
 use crate::people::{People, Person};
 use crate::stack::{PATIENCE, Stack};
 
+const PAGE: &str = include_str!("../../../../docs/observability.md");
 const CALLER: &str = "00f067aa0ba902b7";
 
 /// One trace, as it is kept.
@@ -77,8 +79,14 @@ impl Span {
     }
 }
 
-/// Sends a request that asks to be traced, and waits until its trace has all these chains.
-async fn traced(stack: &Stack, line: &str, headers: &str, body: &Value, chains: &[String]) {
+/// Sends a request that asks to be traced, and waits until its trace has all these chains; the trace's id.
+async fn traced(
+    stack: &Stack,
+    line: &str,
+    headers: &str,
+    body: &Value,
+    chains: &[String],
+) -> String {
     let id = format!("{:032x}", u128::from_ne_bytes(ficus_process::random::bytes()));
     let key = unique("write");
     let headers =
@@ -91,6 +99,7 @@ async fn traced(stack: &Stack, line: &str, headers: &str, body: &Value, chains: 
         let found = tokio::time::timeout(PATIENCE / 4, whole).await.is_ok();
         assert!(found, "{chain} is not in\n{}", Trace::read(stack, &id).await.text());
     }
+    id
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -100,7 +109,13 @@ async fn a_request_is_one_trace_up_to_the_delivered_mail() {
     stack.copied().await;
     stack.switch(true).await;
     signed_up(&stack).await;
-    chosen(&stack, &person).await;
+    let id = chosen(&stack, &person).await;
+    for line in page::blocks(PAGE).into_iter().flat_map(str::lines) {
+        let typed = stack.typed(&line.replace("TRACE_ID", &id));
+        assert_eq!(typed.status, Some(0), "{typed:?}");
+        let says = if line.contains("TRACE_ID") { "gateway PUT /v1/notification" } else { &id };
+        assert!(typed.out.contains(says), "{typed:?}");
+    }
 }
 
 /// HTTP, SQL, outbox, relay, Kafka, consumer, SQL, gRPC, SMTP.
@@ -126,8 +141,8 @@ async fn signed_up(stack: &Stack) {
     traced(stack, "POST /v1/sign-up", "", &body, &chains).await;
 }
 
-/// HTTP, gRPC, SQL, outbox, relay.
-async fn chosen(stack: &Stack, person: &Person) {
+/// HTTP, gRPC, SQL, outbox, relay; the trace's id.
+async fn chosen(stack: &Stack, person: &Person) -> String {
     let route = "/v1/notification-preferences";
     let rpc = "trellis.notifications.v1.Preferences/UpdatePreferences";
     let introspection = "trellis.auth.v1.Sessions/Introspect";
@@ -141,5 +156,5 @@ async fn chosen(stack: &Stack, person: &Person) {
     let kind = json!({"kind": "KIND_MENTION", "in_app": true, "email": false});
     let headers = format!("Authorization: Bearer {}\r\n", person.token());
     let body = json!({"preferences": [kind]});
-    traced(stack, &format!("PUT {route}"), &headers, &body, &chains).await;
+    traced(stack, &format!("PUT {route}"), &headers, &body, &chains).await
 }

@@ -176,6 +176,37 @@ fn what_was_refused_must_not_be_there() {
 }
 
 #[test]
+fn what_belongs_to_notifications_and_was_refused_must_not_be_done() {
+    let mut run = Run::new();
+    let refused = reply(Class::Refused);
+    let mark = |run: &mut Run, notification_id| {
+        let effect = Effect::MarkedRead { notification_id };
+        run.ledger.append("mark", "t-8.".to_owned(), effect, request(), &refused);
+    };
+    // Marked by another write.
+    mark(&mut run, 1);
+    mark(&mut run, 2);
+    let effect = Effect::Preferred { user_id: 14, in_app: true, email: true, version: None };
+    run.ledger.append("choose", "t-9.".to_owned(), effect, request(), &refused);
+    assert_eq!(run.found(), (0, 0));
+    run.facts.read.insert(2);
+    run.facts.preferences.insert(14, Preference { version: 1, in_app: true, email: true });
+    assert_eq!(run.found(), (0, 2), "{:?}", run.verdict().findings);
+}
+
+#[test]
+fn a_write_of_which_nothing_is_known_may_be_done_once() {
+    for (version, found) in [(2, (0, 0)), (3, (0, 0)), (4, (0, 1)), (1, (1, 0))] {
+        let mut run = Run::new();
+        let unknown = reply(Class::Unknown);
+        run.ledger.append("choose", "t-8.".to_owned(), preferred(true), request(), &unknown);
+        // Whether the last value is the one before is not known either.
+        run.facts.preferences.insert(13, Preference { version, in_app: true, email: true });
+        assert_eq!(run.found(), found, "{:?}", run.verdict().findings);
+    }
+}
+
+#[test]
 fn an_unknown_write_counts_by_its_repeat() {
     let mut run = Run::new();
     let effect = |id| Effect::Commented { task_id: 20, comment_id: id, mentioned: Vec::new() };

@@ -72,7 +72,8 @@ impl TourReport {
     /// Whether the tour has held what it promises.
     pub fn clean(&self) -> bool {
         let verdict = self.verdict.as_ref().is_some_and(Verdict::clean);
-        verdict && self.broke.is_none() && self.requests.failed == 0
+        let too_long = self.pauses.as_ref().is_some_and(Pauses::too_long);
+        verdict && self.broke.is_none() && self.requests.failed == 0 && !too_long
     }
 
     /// Writes both files into the folder; answers the JSON.

@@ -26,6 +26,11 @@ pub struct Switch {
     pub failed: u64,
 }
 
+/// What a write pause may take, in milliseconds; of a hundred one may take longer, and of twenty.
+const LONGEST: f64 = 250.0;
+/// Fewer switches say nothing of it.
+const TELLING: usize = 20;
+
 /// The write pauses of all switches together.
 #[derive(Debug, Serialize)]
 pub struct Pauses {
@@ -34,6 +39,9 @@ pub struct Pauses {
     pub p50: f64,
     pub p99: f64,
     pub max: f64,
+    /// The highest but for one in a hundred, or in twenty where there are fewer.
+    #[serde(skip)]
+    usual: f64,
     /// The slowest request of any kind during any of the switches.
     pub slowest_ms: f64,
     /// The slowest request to notifications.
@@ -77,9 +85,15 @@ impl Pauses {
             p50: nearest_rank(&pauses, 50)?,
             p99: nearest_rank(&pauses, 99)?,
             max: *pauses.last()?,
+            usual: nearest_rank(&pauses, if pauses.len() < 100 { 95 } else { 99 })?,
             slowest_ms: greatest(|switch| switch.slowest_ms),
             slowest_notifications_ms: greatest(|switch| switch.slowest_notifications_ms),
         })
+    }
+
+    /// Whether writes stood still for longer than a switch may take; nothing is said of fewer than 20 switches.
+    pub fn too_long(&self) -> bool {
+        self.switches >= TELLING && self.usual > LONGEST
     }
 }
 
@@ -107,6 +121,22 @@ mod tests {
         let found = [pauses.p50, pauses.p99, pauses.max, pauses.slowest_ms];
         assert_eq!(format!("{found:?}"), "[10.0, 20.0, 20.0, 40.0]");
         assert!(Pauses::of(&[Switch::default()]).is_none(), "its pause is not known");
+    }
+
+    #[test]
+    fn long_pauses_count_where_there_are_enough_to_tell() {
+        let with = |switches: usize, long: usize, pause| {
+            let switch = |pause| Switch { pause_ms: Some(pause), ..Switch::default() };
+            let others = (long..switches).map(|_| switch(50.0));
+            let long = (0..long).map(|_| switch(pause));
+            Pauses::of(&others.chain(long).collect::<Vec<_>>()).expect("pauses").too_long()
+        };
+        assert!(with(20, 2, 251.0));
+        assert!(!with(20, 2, 250.0));
+        assert!(!with(20, 1, 999.0));
+        assert!(!with(19, 19, 251.0));
+        assert!(with(100, 2, 251.0));
+        assert!(!with(100, 1, 251.0));
     }
 
     #[test]

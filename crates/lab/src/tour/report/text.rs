@@ -63,9 +63,10 @@ impl Percentiles {
 impl Pauses {
     /// One line.
     pub fn text(&self) -> String {
+        let too_long = if self.too_long() { " That is longer than it may take." } else { "" };
         format!(
             "Write pause over {} switches: p50 {:.1}, p99 {:.1}, max {:.1} ms; slowest request {:.0} ms, to \
-             notifications {:.0} ms.",
+             notifications {:.0} ms.{too_long}",
             self.switches,
             self.p50,
             self.p99,
