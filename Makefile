@@ -25,16 +25,17 @@ tour: build ## Watch a capability leave the monolith and come back, under load (
 test: build ## Run every test on real PostgreSQL and a real broker
 	$(LAB) scratch -- cargo test --workspace --no-fail-fast
 
-# Every test that goes by what PostgreSQL does, by name so that it is built as for `test`; fewer of the random ones.
-TESTS_17 := bounded fence follow prepare schedule events migrate picker moves locks move_folder parity api
+# Every test that goes by what PostgreSQL does but the one of five million rows, by name so that it is built as for
+# `test`, and what the crates test within; fewer of the random ones.
+TESTS_17 := bounded fence follow prepare schedule events migrate silence picker moves app locks mails move_folder parity api
 test-17: build ## Run the tests of stores, events and the mover on PostgreSQL 17 (x86-64 Linux)
 	folder=$$(deploy/local/postgres-17.sh) && FICUS_KILLS=1 FICUS_WALKS=6 FICUS_EVENTS=20000 $(LAB) scratch --postgres "$$folder" -- \
-		cargo test --workspace --no-fail-fast $(addprefix --test ,$(TESTS_17))
+		cargo test --workspace --no-fail-fast --lib $(addprefix --test ,$(TESTS_17))
 
 kill: build ## Kill whatever runs, under load, and see that nothing is lost (6 minutes)
 	$(LAB) kill $(KILL)
 
-faults: build ## Take out one mechanism at a time, and see that it is noticed (10 minutes)
+faults: build ## Take out one mechanism at a time, and see that it is noticed (15 minutes)
 	$(LAB) faults $(FAULTS)
 
 bench: deps ## Measure beside opponents, on a release build

@@ -17,6 +17,12 @@ need() { # what, package, brew formula, how it was found (empty: missing)
   fi
 }
 
+rust() { # 1.95 or later
+  local version
+  version=$(cargo --version 2>/dev/null)
+  [ "$(grep -oE '[0-9]+' <<<"$version" | sed -n 2p)" -ge 95 ] 2>/dev/null && echo "$version"
+}
+
 postgres() { # the server's programs, version 15 or later
   local folder version
   for folder in "$(dirname "$(command -v initdb 2>/dev/null || echo /none/x)")" \
@@ -36,7 +42,7 @@ java17() {
 formulas=()
 check() {
   missing=() packages=() formulas=()
-  need "Rust 1.95 (cargo)" "" "rustup" "$(cargo --version 2>/dev/null)"
+  need "Rust 1.95+ (cargo)" "" "rustup" "$(rust)"
   need "C compiler" "build-essential" "gcc" "$(command -v cc)"
   need "make" "make" "make" "$(command -v make)"
   need "PostgreSQL 15+ server" "postgresql" "postgresql@17" "$(postgres)"
@@ -51,7 +57,7 @@ check
 [ ${#missing[@]} -eq 0 ] && exit 0
 
 case " ${missing[*]} " in
-  *"Rust"*) echo "install Rust first: https://rustup.rs"; exit 1 ;;
+  *"Rust"*) echo "install Rust first (rustup update, or https://rustup.rs)"; exit 1 ;;
 esac
 if command -v apt-get >/dev/null; then
   command="apt-get update && apt-get install -y --no-install-recommends ${packages[*]}"

@@ -16,14 +16,14 @@ folder=$cache/postgresql-$version
 
 if [ ! -x "$folder/bin/postgres" ]; then
   for tool in mvn xz; do
-    command -v $tool >/dev/null || { echo "$tool is missing, which fetching PostgreSQL $version needs" >&2; exit 1; }
+    command -v $tool >/dev/null || { echo "$tool is missing, which fetching PostgreSQL $version needs (Debian, Ubuntu: apt-get install maven xz-utils)" >&2; exit 1; }
   done
   echo "fetching PostgreSQL $version by Maven into $folder" >&2
   mkdir -p "$cache"
   new=$(mktemp -d "$cache/postgresql.XXXXXX")
   trap 'rm -rf "$new"' EXIT
   # It leaves marks in the folder that it is run in.
-  (cd "$new" && mvn -q -B -Dstyle.color=never dependency:unpack -Dartifact=$artifact -DoutputDirectory="$new" >&2)
+  (cd "$new" && timeout 600 mvn -q -B -Dstyle.color=never dependency:unpack -Dartifact=$artifact -DoutputDirectory="$new" >&2)
   mkdir "$new/programs"
   tar -xJf "$new"/*.txz -C "$new/programs"
   chmod -R go+rX "$new/programs"
