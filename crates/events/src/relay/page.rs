@@ -20,20 +20,20 @@ use super::{
 const MAX_ROWS: usize = 10_000;
 #[expect(clippy::cast_possible_wrap, reason = "a small number")]
 const LIMIT: i64 = MAX_ROWS as i64;
+macro_rules! begin {
+    ($limit:literal) => {
+        concat!(
+            "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = '",
+            $limit,
+            "'"
+        )
+    };
+}
 /// How long a page may take, and what begins it, in one round trip.
 const TRIES: [(Duration, &str); 3] = [
-    (
-        Duration::from_secs(15),
-        "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = '15s'",
-    ),
-    (
-        Duration::from_mins(2),
-        "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = '2min'",
-    ),
-    (
-        Duration::from_mins(10),
-        "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = '10min'",
-    ),
+    (Duration::from_secs(15), begin!("15s")),
+    (Duration::from_mins(2), begin!("2min")),
+    (Duration::from_mins(10), begin!("10min")),
 ];
 const MAX_BYTES: i64 = 16 * 1024 * 1024;
 

@@ -85,6 +85,9 @@ async fn step(relay: &Relay, lease: &Lease, memory: &mut Memory) -> Result<Step,
             Err(step) => return Ok(step),
         },
     };
+    if read.page.is_last {
+        memory.patience = Patience::default();
+    }
     if let Some(reason) = refusal(&read, memory) {
         tracing::error!(capability = relay.capability, reason, "the relay has stopped");
         within(SILENCE, position::stop(&relay.pool, lease, &reason)).await?;
@@ -123,8 +126,7 @@ async fn look(
         Some(false) if memory.confirmed_at.elapsed() < CONFIRMATION => return Ok(Err(Step::Idle)),
         Some(_) => memory.confirmed_at = Instant::now(),
     }
-    let read = page::next(&relay.pool, lease, None, memory.patience).await?;
-    memory.patience = Patience::default();
+    let read = page::next(&relay.pool, lease, None, memory.patience).await.map_err(Error::Page)?;
     Ok(read.ok_or(Step::Idle))
 }
 
@@ -167,6 +169,8 @@ fn refusal(read: &page::Read, memory: &mut Memory) -> Option<String> {
 enum Error {
     #[error(transparent)]
     Database(#[from] sqlx::Error),
+    #[error("no page could be read: {0}")]
+    Page(#[source] sqlx::Error),
     #[error(transparent)]
     Broker(#[from] crate::kafka::Error),
 }
@@ -175,13 +179,11 @@ enum Error {
 const CANCELED: &str = "57014";
 
 impl Error {
-    /// For the next try, `before` having been that of this one.
+    /// For the next page, `before` having been that of the last.
     fn patience(&self, before: Patience) -> Patience {
         let took_too_long = match self {
-            Self::Database(sqlx::Error::PoolTimedOut) => true,
-            Self::Database(sqlx::Error::Database(error)) => {
-                error.code().as_deref() == Some(CANCELED)
-            }
+            Self::Page(sqlx::Error::PoolTimedOut) => true,
+            Self::Page(sqlx::Error::Database(error)) => error.code().as_deref() == Some(CANCELED),
             _ => false,
         };
         if took_too_long { before.longer() } else { before }
@@ -195,11 +197,13 @@ mod tests {
     #[test]
     fn a_page_that_took_too_long_has_longer_the_next_time() {
         let first = Patience::default();
-        let second = Error::from(sqlx::Error::PoolTimedOut).patience(first);
+        let too_long = || Error::Page(sqlx::Error::PoolTimedOut);
+        let second = too_long().patience(first);
         assert_ne!(second, first);
-        assert_eq!(Error::from(sqlx::Error::PoolClosed).patience(second), second);
-        let third = Error::from(sqlx::Error::PoolTimedOut).patience(second);
+        assert_eq!(Error::Page(sqlx::Error::PoolClosed).patience(second), second);
+        assert_eq!(Error::from(sqlx::Error::PoolTimedOut).patience(second), second);
+        let third = too_long().patience(second);
         assert_ne!(third, second);
-        assert_eq!(Error::from(sqlx::Error::PoolTimedOut).patience(third), third);
+        assert_eq!(too_long().patience(third), third);
     }
 }
