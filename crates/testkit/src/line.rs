@@ -12,7 +12,14 @@ use tokio::{
 /// A way to a database, over which its server can be lost as one whose host is gone.
 pub struct Line {
     url: String,
-    gone: watch::Sender<()>,
+    gone: watch::Sender<Option<Gone>>,
+}
+
+/// What has been lost.
+#[derive(Clone, Copy, PartialEq)]
+enum Gone {
+    Server,
+    Host,
 }
 
 impl Line {
@@ -22,7 +29,7 @@ impl Line {
         let server = (options.get_host().to_owned(), options.get_port());
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("failed to listen");
         let port = listener.local_addr().expect("it listens").port();
-        let gone = watch::Sender::new(());
+        let gone = watch::Sender::new(None);
         let seen = gone.clone();
         tokio::spawn(async move {
             while let Ok((near, _)) = listener.accept().await {
@@ -40,11 +47,23 @@ impl Line {
     /// What is connected stays open and silent for ever; what connects from here on is answered, as by another host in
     /// the place of the first.
     pub fn lose_the_server(&self) {
-        self.gone.send_replace(());
+        self.gone.send_replace(Some(Gone::Server));
+    }
+
+    /// What is connected stays open and silent for ever, and so does what connects from here on.
+    pub fn lose_the_host(&self) {
+        self.gone.send_replace(Some(Gone::Host));
     }
 }
 
-async fn carry(mut near: TcpStream, server: (String, u16), mut gone: watch::Receiver<()>) {
+async fn carry(
+    mut near: TcpStream,
+    server: (String, u16),
+    mut gone: watch::Receiver<Option<Gone>>,
+) {
+    if *gone.borrow() == Some(Gone::Host) {
+        std::future::pending::<()>().await;
+    }
     let Ok(mut far) = TcpStream::connect(server).await else { return };
     tokio::select! {
         _ = copy_bidirectional(&mut near, &mut far) => {}
