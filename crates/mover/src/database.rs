@@ -2,7 +2,7 @@
 
 use std::{str::FromStr, time::Duration};
 
-use ficus_pg::{Session, acquire, begin_with, options as pool};
+use ficus_pg::{Session, acquire, begin_with, options as pool, within};
 use sqlx::{PgPool, postgres::PgConnectOptions};
 
 use crate::{Error, Result, Side};
@@ -11,6 +11,10 @@ use crate::{Error, Result, Side};
 const STALE_ATTEMPT: &str = "ZF002";
 /// SQLSTATE of `ficus.raise_token` when the token row holds a later epoch.
 const PAST_EPOCH: &str = "ZF003";
+
+/// For the answer to what costs the server little. One whose host is gone without a word would be waited for until the
+/// kernel gives the connection up, while the controller's lease is renewed at another.
+const SILENCE: Duration = Duration::from_secs(10);
 
 /// One side of a move.
 #[derive(Debug)]
@@ -84,6 +88,11 @@ impl Database {
     /// The same for a page.
     pub async fn apply_page(&self) -> Result<Session> {
         begin_with(&self.pages, BEGIN_APPLY).await.map_err(|e| self.error(e))
+    }
+
+    /// What is asked and costs the server little; [`Error::Unreachable`] after 10 s.
+    pub async fn ask<T>(&self, work: impl Future<Output = sqlx::Result<T>>) -> Result<T> {
+        within(SILENCE, Box::pin(work)).await.map_err(|e| self.error(e))
     }
 
     /// Connects as many sessions as a fence needs, so that it need not wait for them.

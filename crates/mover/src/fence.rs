@@ -75,12 +75,11 @@ impl Mover {
     /// How many statements this database's fence has refused since it was made (a crash skips up to 32).
     pub async fn refused(&self, side: Side) -> Result<i64> {
         let database = self.database(side);
-        sqlx::query_scalar(
+        let refused = sqlx::query_scalar(
             "SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM ficus.refused",
         )
-        .fetch_one(on(&database.follow))
-        .await
-        .map_err(|e| database.error(e))
+        .fetch_one(on(&database.follow));
+        database.ask(refused).await
     }
 }
 

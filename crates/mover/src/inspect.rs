@@ -57,21 +57,20 @@ impl Mover {
     /// The cursor of a direction, if there is one.
     pub async fn cursor_state(&self, direction: Direction) -> Result<Option<CursorState>> {
         let target = self.database(direction.target());
-        let row: Option<(i64, bool)> = sqlx::query_as(
+        let row = sqlx::query_as(
             "SELECT epoch, closed FROM ficus.cursor WHERE capability = $1 AND direction = $2",
         )
         .bind(&self.inner.capability)
         .bind(direction.as_str())
-        .fetch_optional(on(&target.follow))
-        .await
-        .map_err(|e| target.error(e))?;
+        .fetch_optional(on(&target.follow));
+        let row: Option<(i64, bool)> = target.ask(row).await?;
         Ok(row.map(|(epoch, closed)| CursorState { epoch, closed }))
     }
 
     /// How many sessions of attempts below this one have a transaction open in this database.
     pub async fn open_sessions(&self, side: Side, below: i64) -> Result<i64> {
         let database = self.database(side);
-        sqlx::query_scalar(
+        let open = sqlx::query_scalar(
             "SELECT count(*)
              FROM pg_stat_activity
              WHERE datname = current_database() AND xact_start IS NOT NULL
@@ -79,9 +78,8 @@ impl Mover {
         )
         .bind(&self.inner.capability)
         .bind(below)
-        .fetch_one(on(&database.follow))
-        .await
-        .map_err(|e| database.error(e))
+        .fetch_one(on(&database.follow));
+        database.ask(open).await
     }
 
     /// The fence of the monolith's tables after [`Mover::complete`] has renamed them.
@@ -94,16 +92,15 @@ impl Mover {
 
 /// Whether these tables refuse writes.
 pub(crate) async fn fence_of(database: &Database, tables: &[String]) -> Result<FenceState> {
-    let (shut, open): (i64, i64) = sqlx::query_as(
+    let counted = sqlx::query_as(
         "SELECT count(*) FILTER (WHERE tgenabled = 'A'), count(*) FILTER (WHERE tgenabled = 'D')
          FROM pg_trigger AS t JOIN pg_class AS c ON c.oid = t.tgrelid
          WHERE c.relnamespace = 'public'::regnamespace AND c.relname = ANY ($1)
            AND t.tgname LIKE 'ficus\\_fence\\_%'",
     )
     .bind(tables)
-    .fetch_one(on(&database.follow))
-    .await
-    .map_err(|e| database.error(e))?;
+    .fetch_one(on(&database.follow));
+    let (shut, open): (i64, i64) = database.ask(counted).await?;
     let all = i64::try_from(3 * tables.len()).unwrap_or(i64::MAX);
     Ok(match (shut, open) {
         (0, 0) => FenceState::Absent,

@@ -74,7 +74,7 @@ impl Mover {
     /// prepared ones of any age (they have no process), and autovacuums against wraparound, which do not yield.
     async fn holders(&self, side: Side) -> Result<Vec<Refusal>> {
         let database = self.database(side);
-        let rows: Vec<(String, String)> = sqlx::query_as(
+        let rows = sqlx::query_as(
             "SELECT DISTINCT c.relname::text,
                     CASE WHEN l.pid IS NULL THEN 'a prepared transaction'
                          ELSE format('process %s (%s): %s', a.pid, a.application_name, left(a.query, 60)) END
@@ -90,9 +90,8 @@ impl Mover {
                             ELSE a.xact_start < clock_timestamp() - interval '250 ms' END)",
         )
         .bind(self.tables_of(side))
-        .fetch_all(on(&database.follow))
-        .await
-        .map_err(|e| database.error(e))?;
+        .fetch_all(on(&database.follow));
+        let rows: Vec<(String, String)> = database.ask(rows).await?;
         Ok(rows
             .into_iter()
             .map(|(table, who)| {
@@ -145,7 +144,7 @@ impl Mover {
         let mut found = Vec::new();
         for side in [Side::Monolith, Side::Service] {
             let database = self.database(side);
-            let broken: Vec<String> = sqlx::query_scalar(
+            let broken = sqlx::query_scalar(
                 "SELECT name || ' of ' || tbl
                  FROM unnest($1) AS tbl
                  CROSS JOIN unnest(ARRAY['ficus_capture_row', 'ficus_capture_truncate', 'ficus_fence_row',
@@ -156,9 +155,8 @@ impl Mover {
                        AND (tgenabled = 'A' OR tgenabled = 'D' AND name LIKE 'ficus\\_fence%'))",
             )
             .bind(self.tables_of(side))
-            .fetch_all(on(&database.follow))
-            .await
-            .map_err(|e| database.error(e))?;
+            .fetch_all(on(&database.follow));
+            let broken: Vec<String> = database.ask(broken).await?;
             let next = "somebody changed it: cancel and prepare again";
             found.extend(broken.iter().map(|trigger| {
                 let reason = format!("missing or not enabled always on the {side}'s database");

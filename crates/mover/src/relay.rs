@@ -25,19 +25,21 @@ impl Mover {
     /// A snapshot of this side now, as text. After C1: everything that the old relay must have sent.
     pub async fn snapshot(&self, side: Side) -> Result<String> {
         let database = self.database(side);
-        let mut connection = acquire(&database.follow).await.map_err(|e| database.error(e))?;
-        let snapshot = sqlx::query_scalar("SELECT pg_current_snapshot()::text")
-            .fetch_one(&mut *connection)
-            .await
-            .map_err(|e| database.error(e))?;
-        flush_log(&mut connection).await.map_err(|e| database.error(e))?;
-        Ok(snapshot)
+        let look = async {
+            let mut connection = acquire(&database.follow).await?;
+            let snapshot = sqlx::query_scalar("SELECT pg_current_snapshot()::text")
+                .fetch_one(&mut *connection)
+                .await?;
+            flush_log(&mut connection).await?;
+            Ok(snapshot)
+        };
+        database.ask(look).await
     }
 
     /// Whether this side's relay has confirmed everything that the snapshot sees. True where none has ever run.
     pub async fn relay_confirmed(&self, side: Side, snapshot: &str) -> Result<bool> {
         let database = self.database(side);
-        sqlx::query_scalar(
+        let confirmed = sqlx::query_scalar(
             "SELECT NOT EXISTS (
                  SELECT FROM ficus.relay
                  WHERE capability = $1
@@ -47,8 +49,7 @@ impl Mover {
         )
         .bind(&self.inner.capability)
         .bind(snapshot)
-        .fetch_one(on(&database.follow))
-        .await
-        .map_err(|e| database.error(e))
+        .fetch_one(on(&database.follow));
+        database.ask(confirmed).await
     }
 }

@@ -1,13 +1,14 @@
-//! A person's statement that locks a table in use.
+//! What waits for no lock and no answer longer than it may.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod support;
 
 use std::time::Duration;
 
-use ficus_mover::Side;
+use ficus_mover::{Error, Mover, Side};
 use sqlx::Connection as _;
-use support::{Library, connect, run};
+use support::{CAPABILITY, Library, connect, definition, run};
+use trellis_testkit::Line;
 
 /// Longer than any single wait for a lock, shorter than what a queue behind the holder would take.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -42,5 +43,43 @@ async fn a_bounded_statement_lets_others_pass_and_is_done_once_it_can_be() {
     for connection in [holder, watcher, customer] {
         connection.close().await.unwrap();
     }
+    library.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tables_that_are_open_are_opened_without_waiting_for_who_holds_them() {
+    let library = Library::installed("open").await;
+    let mut holder = library.connect(Side::Monolith).await;
+    run(&mut holder, "BEGIN; LOCK TABLE authors, books").await.unwrap();
+    let opening = library.mover.unfence(Side::Monolith, library.attempt);
+    tokio::time::timeout(PATIENCE, opening).await.expect("it waits").unwrap();
+    run(&mut holder, "COMMIT").await.unwrap();
+    holder.close().await.unwrap();
+    library.close().await;
+}
+
+/// The kernel would wait for a quarter of an hour.
+const GIVEN_UP: Duration = Duration::from_secs(30);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_side_whose_host_is_gone_is_not_waited_for() {
+    let library = Library::installed("gone").await;
+    let line = Line::to(library.url(Side::Monolith)).await;
+    let service = library.url(Side::Service);
+    let mover = Mover::connect(CAPABILITY, definition(), line.url(), service).unwrap();
+    mover.token(Side::Monolith).await.unwrap();
+    mover.raise_token(Side::Monolith, library.attempt, library.epoch).await.unwrap();
+    line.lose_the_server();
+    let asked = async {
+        tokio::join!(
+            async { mover.token(Side::Monolith).await.map(drop) },
+            mover.raise_token(Side::Monolith, library.attempt, library.epoch),
+        )
+    };
+    let (token, raised) = tokio::time::timeout(GIVEN_UP, asked).await.expect("it waits");
+    for answer in [token, raised] {
+        assert!(matches!(answer, Ok(()) | Err(Error::Unreachable { .. })), "{answer:?}");
+    }
+    mover.snapshot(Side::Monolith).await.expect("another is there");
     library.close().await;
 }

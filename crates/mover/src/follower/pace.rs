@@ -1,6 +1,6 @@
 //! How large pages and chunks are, and when the log is pruned.
 
-use ficus_pg::on;
+use ficus_pg::{on, within};
 use std::{
     collections::VecDeque,
     time::{Duration, Instant},
@@ -8,7 +8,7 @@ use std::{
 
 use crate::Result;
 
-use super::{Follower, read::Source};
+use super::{Follower, SILENCE, read::Source};
 
 /// What a chunk or a page should take on the source at most.
 const AIM: Duration = Duration::from_millis(100);
@@ -100,12 +100,11 @@ impl Follower {
         };
         let source = self.mover.database(self.direction.source());
         loop {
-            let removed: i64 = sqlx::query_scalar("SELECT ficus.prune($1, $2::text::pg_snapshot)")
+            let removed = sqlx::query_scalar("SELECT ficus.prune($1, $2::text::pg_snapshot)")
                 .bind(&self.mover.inner.capability)
                 .bind(&snap)
-                .fetch_one(on(&source.follow))
-                .await
-                .map_err(|e| source.error(e))?;
+                .fetch_one(on(&source.follow));
+            let removed: i64 = within(SILENCE, removed).await.map_err(|e| source.error(e))?;
             if removed < 10_000 {
                 return Ok(());
             }

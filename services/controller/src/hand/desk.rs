@@ -56,11 +56,13 @@ impl Desk {
     }
 
     /// Takes the move in hand: raises the attempt in the control database, ends what older attempts have
-    /// open, and makes both databases agree with the control row.
+    /// open, and makes both databases agree with the control row. `undecided` is the attempt of this process that is
+    /// over without having asked for C6: if it was the last one, its owner is the owner, whoever does not answer.
     pub(crate) async fn take(
         &self,
         why: &str,
         progress: &watch::Sender<Progress>,
+        undecided: Option<i64>,
     ) -> Result<InHand> {
         let (hand, facts) = self.store.raise(&self.capability, why).await?;
         let definition = self.store.definition(&self.capability).await?;
@@ -73,7 +75,8 @@ impl Desk {
             Some(Phase::Cancelling) => heal::take_over(&in_hand).await?,
             Some(Phase::Planned) => heal::take_back_preparation(&in_hand).await?,
             _ if in_hand.facts.prepared && in_hand.facts.unfinished => {
-                heal::agree(&mut in_hand).await?;
+                let undecided = undecided.is_some_and(|last| last + 1 == in_hand.hand.attempt);
+                heal::agree(&mut in_hand, undecided).await?;
             }
             _ => {}
         }
@@ -105,6 +108,7 @@ impl Desk {
             capture_checked: Instant::now(),
             stumbles: 0,
             fence_asked: None,
+            c6_asked: false,
         }
     }
 }

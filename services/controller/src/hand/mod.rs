@@ -70,6 +70,8 @@ pub(crate) struct InHand {
     pub(crate) progress: watch::Sender<Progress>,
     /// When C1's lock was asked for, in the switch that is under way.
     pub(crate) fence_asked: Option<Instant>,
+    /// C6 was asked for in the switch that is under way, and may have happened.
+    pub(crate) c6_asked: bool,
     vdiffs: Vec<oneshot::Sender<Result<Outcome, Answer>>>,
     capture_checked: Instant,
     stumbles: u32,
@@ -83,7 +85,7 @@ pub async fn keep(
 ) {
     let mut why = "taken in hand";
     loop {
-        match desk.take(why, &progress).await {
+        match desk.take(why, &progress, None).await {
             Ok(mut in_hand) => {
                 let taken = Instant::now();
                 let Err(error) = Box::pin(in_hand.work(&mut commands)).await else { return };
@@ -201,8 +203,9 @@ impl InHand {
     /// Loses the hold on purpose and takes the move anew: what it then reads is what has become of it.
     pub(crate) async fn take_anew(&mut self, why: &str) {
         self.follower = None;
+        let undecided = (!self.c6_asked).then_some(self.hand.attempt);
         loop {
-            match self.desk.take(why, &self.progress).await {
+            match self.desk.take(why, &self.progress, undecided).await {
                 Ok(anew) => {
                     let vdiffs = std::mem::take(&mut self.vdiffs);
                     *self = Self { vdiffs, ..anew };

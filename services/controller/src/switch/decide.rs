@@ -23,6 +23,7 @@ impl InHand {
         }
         let epoch = self.facts.epoch;
         let decision = Decision { from: way.from, epoch, pending };
+        self.c6_asked = true;
         let mut steps = shut.steps.clone();
         // The control database puts the new owner's name in.
         steps.push(("C6", format!("the %s owns it, after {}", since(shut.asked))));

@@ -19,7 +19,9 @@ const ANSWER: Duration = Duration::from_secs(3);
 /// way forward or back. The owner is opened before the other side has to agree to anything, and must not refuse writes because
 /// that is away: what is asked there before is not waited for longer than a moment. On the way back no C6 of an older attempt can happen any more; on the way forward the other side was
 /// shut before C6, and no older attempt opens it: who aborts has not come to C6.
-pub(crate) async fn agree(in_hand: &mut InHand) -> Result<()> {
+///
+/// `undecided`: the attempt before was this process's, had agreed too, and did not ask for C6.
+pub(crate) async fn agree(in_hand: &mut InHand, undecided: bool) -> Result<()> {
     let (owner, attempt) = (in_hand.facts.owner, in_hand.hand.attempt);
     raise(in_hand, owner).await?;
     if in_hand.facts.retired {
@@ -31,7 +33,9 @@ pub(crate) async fn agree(in_hand: &mut InHand) -> Result<()> {
     } else if !fault::planted("heal-off")
         && in_hand.mover.fence_state(owner).await? != FenceState::Open
     {
-        not_over(in_hand).await?;
+        if !undecided {
+            not_over(in_hand).await?;
+        }
         in_hand.mover.unfence(owner, attempt).await?;
     }
     raise(in_hand, owner.other()).await?;

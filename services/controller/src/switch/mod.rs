@@ -101,7 +101,7 @@ impl InHand {
     }
 
     async fn attempt(&mut self, way: Way) -> Result<Switched, Stop> {
-        self.fence_asked = None;
+        (self.fence_asked, self.c6_asked) = (None, false);
         self.preflight(way).await?;
         self.raise(way).await?;
         match self.cross(way).await {

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::{Stop, Way, wait};
 use crate::{
+    Error,
     domain::{Refusal, Verb, refusal},
     error::Result,
     hand::InHand,
@@ -126,7 +127,15 @@ impl InHand {
     }
 
     async fn relay_refusals(&self, way: Way) -> Result<Vec<Refusal>> {
-        let lag = self.desk.relay_lag(way.from).await?;
+        let lag = match self.desk.relay_lag(way.from).await {
+            Ok(lag) => lag,
+            Err(Error::Relay(error)) => {
+                let reason = format!("the {}'s relay cannot be measured: {error}", way.from);
+                let next = "see that its database answers; a long backlog takes long to count";
+                return Ok(vec![Refusal::new("relay", reason, next)]);
+            }
+            Err(error) => return Err(error),
+        };
         let mut refusals = Vec::new();
         if let Some(reason) = lag.stopped {
             refusals.push(Refusal::new("relay", reason, "mend what stopped it"));

@@ -1,10 +1,11 @@
 //! A try that is cut off leaves nothing behind that would shut the owner later.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use ficus_control_api::control::v1::SwitchRequest;
 use ficus_owners::Role;
 use sqlx::{Executor, PgPool};
-use trellis_testkit::wait_until;
+use trellis_testkit::{Line, wait_until};
 
 use crate::shop::{CAPABILITY, Shop, Writers, done, verb};
 
@@ -118,4 +119,25 @@ async fn a_try_that_was_cut_off_is_followed_by_one_that_succeeds() {
     let outcome = shop.switch(false).await.unwrap();
     assert!(outcome.lines.iter().any(|line| line.contains("1,000 ms")), "{outcome:?}");
     done(&outcome);
+}
+
+/// Gateways hold writes for 2 s, and whoever takes a move in hand may wait for the other side's word for 3 s.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_switch_to_who_has_fallen_silent_shuts_the_owner_no_longer_than_its_own_budget() {
+    let mut shop = Shop::new().await;
+    let line = Line::to(shop.databases[1].url()).await;
+    shop.controller_reaching(line.url(), "controller.C1=wait:500").await;
+    shop.verified().await;
+    let mut moves = shop.leader().await;
+    let switch = SwitchRequest { capability: CAPABILITY.to_owned(), dry_run: false, tries: 1 };
+    let switching = tokio::spawn(async move { moves.switch_traffic(switch).await });
+    let is_open = async || shop.open().await[0];
+    wait_until("it is to be fenced", Duration::from_secs(10), async || !is_open().await).await;
+    line.lose_the_host();
+    let lost = Instant::now();
+    wait_until("it is to be open", Duration::from_secs(15), &is_open).await;
+    let shut = lost.elapsed();
+    switching.abort();
+    println!("open {shut:?} after the service was lost");
+    assert!(shut < Duration::from_secs(3), "{shut:?}");
 }

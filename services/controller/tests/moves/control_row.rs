@@ -70,6 +70,9 @@ async fn the_change_of_owner_is_lost(told: bool) {
     control.execute(keep).await.unwrap();
     assert!(shop.switch(true).await.is_err(), "it was to die");
     shop.controllers.clear();
+    let told_of = "SELECT epoch FROM ficus.token";
+    let epoch: i64 = sqlx::query_scalar(told_of).fetch_one(&shop.monolith).await.unwrap();
+    assert_eq!(epoch, 2, "the old owner's database is told before the new owner is opened");
     let lose = "UPDATE move SET (owner, epoch, attempt, step, switching_to, stream, direction)
                     = (SELECT owner, epoch, attempt, step, switching_to, stream, direction FROM backup)";
     control.execute(lose).await.unwrap();

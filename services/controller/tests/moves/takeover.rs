@@ -120,7 +120,7 @@ fn killed_in_passes(places: &[(&'static str, bool)]) {
 
 /// The owner must not refuse writes because the other side is away.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_takeover_opens_the_owner_before_it_asks_the_other_side() {
+async fn a_takeover_opens_the_owner_although_the_other_side_is_away() {
     let mut shop = Shop::new().await;
     shop.controller("controller.C1=kill").await;
     shop.verified().await;
@@ -143,7 +143,7 @@ async fn a_takeover_opens_the_owner_before_it_asks_the_other_side() {
 
 /// The same where the owner was changed already: the old one is away.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_takeover_opens_the_new_owner_before_it_asks_the_old_one() {
+async fn a_takeover_opens_the_new_owner_although_the_old_one_is_away() {
     let mut shop = Shop::new().await;
     shop.controller("").await;
     shop.verified().await;

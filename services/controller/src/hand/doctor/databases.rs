@@ -6,6 +6,7 @@ use ficus_mover::{CursorState, FenceState, Mover, Side};
 
 use super::{Desk, Findings};
 use crate::{
+    Error,
     domain::{Facts, Phase},
     error::Result,
 };
@@ -79,7 +80,14 @@ impl Desk {
     }
 
     async fn relay(&self, side: Side, facts: &Facts) -> Result<Option<String>> {
-        let lag = self.relay_lag(side).await?;
+        let lag = match self.relay_lag(side).await {
+            Ok(lag) => lag,
+            Err(Error::Relay(error)) => {
+                let next = "see that its database answers";
+                return Ok(Some(format!("the {side}'s relay cannot be measured: {error}; {next}")));
+            }
+            Err(error) => return Err(error),
+        };
         if let Some(reason) = lag.stopped {
             return Ok(Some(format!("the {side}'s relay has stopped: {reason}; mend that")));
         }
