@@ -40,6 +40,13 @@ impl Scenario for World {
             // Everybody's last change may still be under way.
             return self.prefer(random).unwrap_or_else(|| self.workspaces(random));
         }
+        // Of the few each has a change under way all the while, or just had.
+        if self.few_choosers
+            && random.random_ratio(1, 8)
+            && let Some(planned) = self.prefer(random)
+        {
+            return planned;
+        }
         let all: u32 = MIX.iter().map(|(share, _)| share).sum();
         let mut drawn = random.random_range(0..all);
         for (share, draw) in MIX {

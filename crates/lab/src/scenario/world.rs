@@ -17,7 +17,7 @@ pub struct World {
     pub ledger: Ledger<Effect>,
     /// Answers that lacked what had been acknowledged before.
     pub stale: Vec<String>,
-    /// Three people change their preferences, and nobody else.
+    /// Three people change their preferences, often, and nobody else.
     pub few_choosers: bool,
     /// Nothing is asked for but changes of preferences.
     pub only_choosing: bool,
