@@ -3,9 +3,13 @@
 use std::{
     ffi::OsStr,
     fs::File,
-    net::{SocketAddr, TcpListener},
+    hash::{BuildHasher as _, RandomState},
+    iter::Cycle,
+    net::{Ipv4Addr, SocketAddr, TcpListener},
+    ops::RangeInclusive,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
+    sync::{LazyLock, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -128,8 +132,24 @@ pub fn binary(name: &str) -> PathBuf {
     path
 }
 
-/// An address on this machine that was free a moment ago, for a program that is told where to listen.
+/// Below those that Linux gives to whoever connects (32768 to 60999), one of which would take an address before the
+/// program that was told it listens there.
+const PORTS: RangeInclusive<u16> = 20_000..=32_000;
+
+/// An address on this machine that is free, and given to nobody else by this process, for a program that is told where
+/// to listen.
 pub fn free_address() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("failed to find a free port");
-    listener.local_addr().expect("a bound socket has an address")
+    static NEXT: LazyLock<Mutex<Cycle<RangeInclusive<u16>>>> = LazyLock::new(|| {
+        let mut ports = PORTS.cycle();
+        // Processes begin at different ones.
+        let begin = RandomState::new().hash_one(0_u8) % u64::from(PORTS.end() - PORTS.start());
+        ports.nth(usize::try_from(begin).unwrap_or_default());
+        Mutex::new(ports)
+    });
+    let mut ports = NEXT.lock().unwrap_or_else(PoisonError::into_inner);
+    ports
+        .by_ref()
+        .take(PORTS.len())
+        .find_map(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).ok()?.local_addr().ok())
+        .expect("no port is free")
 }

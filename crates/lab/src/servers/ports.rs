@@ -1,18 +1,27 @@
 //! Ports on this machine.
 
 use std::net::{Ipv4Addr, TcpListener};
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail, ensure};
 
-/// As many ports as asked for that nobody listened on a moment ago, all different.
+/// Below those that Linux gives to whoever connects (32768 to 60999), one of which would take a port while the server
+/// that has it is started, or started again; and below those that tests give to their programs.
+const PORTS: Range<u16> = 10_000..20_000;
+const TRIES: usize = 1_000;
+
+/// As many ports as asked for that nobody listens on, all different.
 pub fn free<const N: usize>() -> Result<[u16; N]> {
     let mut held = Vec::with_capacity(N);
-    for _ in 0..N {
-        held.push(
-            TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("failed to find a free port")?,
-        );
+    for _ in 0..TRIES {
+        if held.len() == N {
+            break;
+        }
+        let port = rand::random_range(PORTS);
+        held.extend(TcpListener::bind((Ipv4Addr::LOCALHOST, port)));
     }
+    ensure!(held.len() == N, "failed to find {N} free ports");
     let mut ports = [0; N];
     for (port, listener) in ports.iter_mut().zip(&held) {
         *port = listener.local_addr()?.port();

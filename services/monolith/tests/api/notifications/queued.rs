@@ -224,7 +224,7 @@ async fn a_process_that_stood_still_does_not_take_its_mail_from_itself() {
 
 #[tokio::test]
 async fn a_sign_up_does_not_wait_for_a_mail_server_that_never_answers() {
-    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let silent = std::net::TcpListener::bind(trellis_testkit::free_address()).unwrap();
     let address = silent.local_addr().unwrap();
     let trellis = Trellis::start_queued_with(&address.to_string()).await;
     let begun = Instant::now();
