@@ -34,13 +34,14 @@ pub fn connect(url: &str, application_name: &str, max: u32) -> Result<PgPool, sq
     Ok(self::options(max).connect_lazy_with(options))
 }
 
-/// A connection that was used so lately is lent without being asked.
-const FRESH: Duration = Duration::from_millis(500);
+/// A connection that was used so lately is lent without being asked; so are those of leases, which are renewed every half
+/// second.
+const FRESH: Duration = Duration::from_millis(750);
 /// For the answer of one that was not. A renewal of a mail's claim has a second for all of it, and may have to go on to the
 /// next connection.
 const PING: Duration = Duration::from_millis(300);
 
-/// What every pool has. Taking a connection fails after 3 s. One that has been idle for half a second is pinged first:
+/// What every pool has. Taking a connection fails after 3 s. One that has been idle for 750 ms is pinged first:
 /// its server may have ended meanwhile, and whoever got it then, however much later, would have its error. One that is
 /// given back with an answer due, because who waited for it has given up, has 5 s for it and is closed else: its host
 /// may be gone. That is no round trip more, for the ping of sqlx that follows has nothing left to wait for but its own

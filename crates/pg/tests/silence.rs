@@ -25,7 +25,7 @@ async fn ask(pool: &PgPool) -> sqlx::Result<()> {
     sqlx::query("SELECT 1").execute(on(pool)).await.map(drop)
 }
 
-/// What is idle for longer than half a second is asked before it is lent.
+/// What is idle for longer than 750 ms is asked before it is lent.
 const IDLE: Duration = Duration::from_secs(2);
 
 async fn is_free_in_time(pool: &PgPool) {
@@ -53,7 +53,7 @@ async fn a_transaction_that_cannot_begin_fails_in_time_and_frees_its_connection(
         line.lose_the_server();
         let begun = timeout(FREE, ficus_pg::begin(&pool, "silent")).await;
         match begun.expect("an answer in time") {
-            // This thread had no turn for half a second, and the connection was asked before.
+            // This thread had no turn for a while, and the connection was asked before.
             Ok(transaction) => transaction.rollback().await.expect("an end"),
             Err(error) => failed = Some(error),
         }
