@@ -61,7 +61,8 @@ impl Database {
             steps: pool(u32::try_from(tables).unwrap_or(u32::MAX).clamp(1, 32) + 2)
                 .idle_timeout(idle)
                 .connect_lazy_with(steps.clone()),
-            openings: pool(1).idle_timeout(idle).connect_lazy_with(steps),
+            // One more, for where the answer to the first one's commit does not come.
+            openings: pool(2).idle_timeout(idle).connect_lazy_with(steps),
             rehearsals: pool(1).idle_timeout(idle).connect_lazy_with(rehearsals),
         })
     }

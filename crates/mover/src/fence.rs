@@ -15,7 +15,7 @@ pub(crate) const FENCE_BUDGET: Duration = Duration::from_millis(300);
 pub(crate) const PATIENT: Duration = Duration::from_secs(5);
 
 /// Beyond the budget: the server has not answered at all.
-const SILENCE: Duration = Duration::from_secs(2);
+pub(crate) const SILENCE: Duration = Duration::from_secs(2);
 
 /// Whether a side refuses writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,7 +63,10 @@ impl Mover {
             bounded(database, table, budget, call).await.map(drop)
         });
         // All are waited for: one that was dropped could shut its table after the caller has unfenced.
-        futures::future::join_all(each).await.into_iter().collect()
+        let mut answers = futures::future::join_all(each).await;
+        // Of a lock that was not to be had it is known that nothing was done; another error comes before it.
+        answers.sort_by_key(|answer| matches!(answer, Err(Error::LockTimeout { .. })));
+        answers.into_iter().collect()
     }
 
     /// Whether this side refuses writes now.

@@ -19,14 +19,12 @@ impl Mover {
     /// fence is none of it at a service that has `owned`, and keeps it ([`Mover::uninstall`]).
     pub async fn installed(&self, side: Side, owned: bool) -> Result<Vec<String>> {
         let database = self.database(side);
-        let migrated: bool = sqlx::query_scalar("SELECT to_regclass('ficus.cursor') IS NOT NULL")
-            .fetch_one(on(&database.follow))
-            .await
-            .map_err(|e| database.error(e))?;
-        if !migrated {
+        let migrated = sqlx::query_scalar("SELECT to_regclass('ficus.cursor') IS NOT NULL")
+            .fetch_one(on(&database.follow));
+        if !database.ask(migrated).await? {
             return Ok(Vec::new());
         }
-        sqlx::query_scalar(
+        let found = sqlx::query_scalar(
             "SELECT format('trigger %s of %s', t.tgname, c.relname)
              FROM pg_trigger AS t JOIN pg_class AS c ON c.oid = t.tgrelid
              WHERE c.relnamespace = 'public'::regnamespace AND c.relname = ANY ($2)
@@ -49,9 +47,8 @@ impl Mover {
         .bind(&self.inner.capability)
         .bind(self.tables_of(side))
         .bind(owned && side == Side::Service)
-        .fetch_all(on(&database.follow))
-        .await
-        .map_err(|e| database.error(e))
+        .fetch_all(on(&database.follow));
+        database.ask(found).await
     }
 
     /// The cursor of a direction, if there is one.

@@ -1,12 +1,12 @@
 //! C5 and C7: the new owner's opening, prepared before the point of no return and committed after it.
 
-use ficus_pg::{Session, acquire, on};
+use ficus_pg::{Session, acquire, on, within};
 use sqlx::PgConnection;
 
 use crate::{
     Direction, Error, Mover, Result,
     database::BEGIN_WRITE,
-    fence::{FENCE_BUDGET, bounded},
+    fence::{FENCE_BUDGET, SILENCE, bounded},
 };
 
 /// A transaction in which the target is open already. Nobody sees it before [`Opening::commit`]; the server ends
@@ -20,17 +20,17 @@ pub struct Opening {
 }
 
 impl Opening {
-    /// C7. After an error the answer is unknown: prepare and commit again (it may have happened, and doing it
+    /// C7. After an error, or 2 s without an answer, it is unknown whether it happened: prepare and commit again (doing it
     /// twice is harmless).
     pub async fn commit(self) -> Result<()> {
         let database = self.mover.database(self.direction.target());
-        self.transaction.commit().await.map_err(|e| database.error(e))
+        within(SILENCE, self.transaction.commit()).await.map_err(|e| database.error(e))
     }
 
     /// Abort: the target stays shut and its cursor open.
     pub async fn rollback(self) -> Result<()> {
         let database = self.mover.database(self.direction.target());
-        self.transaction.rollback().await.map_err(|e| database.error(e))
+        within(SILENCE, self.transaction.rollback()).await.map_err(|e| database.error(e))
     }
 }
 
@@ -111,12 +111,11 @@ impl Mover {
         let (source, target) =
             (self.database(direction.source()), self.database(direction.target()));
         let mut connection = acquire(&source.follow).await.map_err(|e| source.error(e))?;
-        let look = self.look(&mut connection, direction, "3:3:").await;
-        let look = look.map_err(|e| source.error(e))?;
+        let look = source.ask(self.look(&mut connection, direction, "3:3:")).await?;
         if look.recovering {
             return Err(Error::NeedsRebase { reason: "the source is a standby".to_owned() });
         }
-        flush_log(&mut connection).await.map_err(|e| source.error(e))?;
+        source.ask(flush_log(&mut connection)).await?;
         drop(connection);
         let copy = serde_json::json!({ "done": copied, "rows": 0, "tables": {} });
         let call = || async {

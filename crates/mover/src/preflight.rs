@@ -172,14 +172,13 @@ impl Mover {
         let mut total = 0;
         for table in self.inner.definition.tables(direction) {
             let from: Vec<&str> = table.from.keys().map(String::as_str).collect();
-            let rows: i64 = sqlx::query_scalar(
+            let rows = sqlx::query_scalar(
                 "SELECT coalesce(max(CASE WHEN reltuples >= 0 THEN reltuples ELSE pg_relation_size(oid) / 100 END), 0)::bigint
                  FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relname = ANY ($1)",
             )
             .bind(from)
-            .fetch_one(on(&source.follow))
-            .await
-            .map_err(|e| source.error(e))?;
+            .fetch_one(on(&source.follow));
+            let rows: i64 = source.ask(rows).await?;
             total += u64::try_from(rows).unwrap_or_default();
         }
         Ok(total)

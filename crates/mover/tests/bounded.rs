@@ -5,7 +5,7 @@ mod support;
 
 use std::time::Duration;
 
-use ficus_mover::{Error, Mover, Side};
+use ficus_mover::{Direction, Error, FenceState, Mover, Side};
 use sqlx::Connection as _;
 use support::{CAPABILITY, Library, connect, definition, run};
 use trellis_testkit::Line;
@@ -81,5 +81,34 @@ async fn a_side_whose_host_is_gone_is_not_waited_for() {
         assert!(matches!(answer, Ok(()) | Err(Error::Unreachable { .. })), "{answer:?}");
     }
     mover.snapshot(Side::Monolith).await.expect("another is there");
+    library.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_opening_whose_commit_is_not_answered_is_given_up_and_done_again() {
+    let library = Library::installed("unanswered").await;
+    let line = Line::to(library.url(Side::Service)).await;
+    let monolith = library.url(Side::Monolith);
+    let mover = Mover::connect(CAPABILITY, definition(), monolith, line.url()).unwrap();
+    let (direction, attempt) = (Direction::Forward, library.attempt);
+    let opening = mover.prepare_opening(direction, attempt, 2).await.unwrap();
+    line.lose_the_server();
+    let committed = tokio::time::timeout(GIVEN_UP, opening.commit()).await.expect("it waits");
+    assert!(matches!(committed, Err(Error::Unreachable { .. })), "{committed:?}");
+    mover.prepare_opening(direction, attempt, 2).await.unwrap().commit().await.unwrap();
+    assert_eq!(mover.fence_state(Side::Service).await.unwrap(), FenceState::Open);
+    library.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fence_of_which_a_table_failed_does_not_say_that_it_only_waited() {
+    let library = Library::installed("either").await;
+    let mut holder = library.connect(Side::Monolith).await;
+    run(&mut holder, "DROP TRIGGER ficus_fence_statement ON books").await.unwrap();
+    run(&mut holder, "BEGIN; LOCK TABLE authors").await.unwrap();
+    let fenced = library.mover.fence(Side::Monolith, library.attempt).await;
+    assert!(matches!(fenced, Err(Error::Database { .. })), "{fenced:?}");
+    run(&mut holder, "COMMIT").await.unwrap();
+    holder.close().await.unwrap();
     library.close().await;
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sqlx::{Connection, PgConnection};
+use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::{
@@ -46,23 +46,24 @@ impl From<&[(String, Said)]> for Columns {
 }
 
 /// A first registration. FOR SHARE waits for a change of `move` that is under way, and such a change
-/// waits for this: either the picker reads it, or whoever made it sees the picker.
+/// waits for this: either the picker reads it, or whoever made it sees the picker. One statement, which the server ends
+/// by itself: a picker that is lost in the midst of it must not go on holding the row. It must outlive a crash of the
+/// server; renewals need not.
 pub(crate) async fn register(
     connection: &mut PgConnection,
     round: &Round<'_>,
 ) -> Result<Vec<Row>, sqlx::Error> {
     let said = Columns::from(round.said);
-    let mut tx = connection.begin().await?;
-    // A registration must outlive a crash of the server; renewals need not.
-    sqlx::query!("SET LOCAL synchronous_commit = on").execute(&mut *tx).await?;
-    let rows = sqlx::query_as!(
+    sqlx::query_as!(
         Row,
         r#"
-        WITH registered AS (
+        WITH durable AS MATERIALIZED (
+            SELECT set_config('synchronous_commit', 'on', true)
+        ), registered AS (
             INSERT INTO picker (picker, capability, role, epoch, pending, quiet, heard_at)
             SELECT $1, said.*, clock_timestamp()
               FROM (SELECT c, $2::text, e, p, q
-                      FROM unnest($3::text[], $4::bigint[], $5::uuid[], $6::boolean[])
+                      FROM durable, unnest($3::text[], $4::bigint[], $5::uuid[], $6::boolean[])
                            AS u (c, e, p, q)) AS said
             ON CONFLICT (picker, capability) DO UPDATE
             SET role = excluded.role, epoch = excluded.epoch, pending = excluded.pending,
@@ -83,10 +84,8 @@ pub(crate) async fn register(
         &said.pendings as &[Option<Uuid>],
         &said.quiets,
     )
-    .fetch_all(&mut *tx)
-    .await?;
-    tx.commit().await?;
-    Ok(rows)
+    .fetch_all(connection)
+    .await
 }
 
 /// A renewal and an acknowledgement: one statement, one round trip.
@@ -145,5 +144,41 @@ impl From<&Row> for Heard {
             unfinished: row.unfinished,
             retired: row.retired,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sqlx::{Executor as _, migrate::Migrator};
+    use tokio::time::timeout;
+    use trellis_testkit::{Migrations, Server, database};
+
+    use super::*;
+
+    static CONTROL: Migrator = sqlx::migrate!("../../services/controller/migrations");
+
+    #[tokio::test]
+    async fn a_picker_that_is_lost_while_it_registers_holds_nobody_up() {
+        let migrations = Migrations { migrator: &CONTROL, table: "_sqlx_migrations_controller" };
+        let database = database(Server::Second, &[migrations]).await;
+        let (mut holder, mut controller) = (database.connect().await, database.connect().await);
+        let known = "INSERT INTO move (capability, definition) VALUES ('ledger', '{}');
+                     INSERT INTO picker (picker, capability, role, epoch, heard_at)
+                     VALUES ('gateway-0', 'ledger', 'gateway', 0, clock_timestamp());
+                     BEGIN; SELECT FROM picker FOR UPDATE";
+        holder.execute(known).await.unwrap();
+        let mut connection = database.connect().await;
+        let said = [("ledger".to_owned(), Said::default())];
+        let round = Round { picker: "gateway-0", role: Role::Gateway, said: &said };
+        let mut registering = Box::pin(register(&mut connection, &round));
+        tokio::select! {
+            biased;
+            _ = &mut registering => panic!("it was to wait"),
+            () = database.blocked(1) => {}
+        }
+        // From here on the picker does nothing any more.
+        holder.execute("COMMIT").await.unwrap();
+        let change = controller.execute("UPDATE move SET attempt = attempt + 1");
+        timeout(Duration::from_secs(3), change).await.expect("it is held up").unwrap();
     }
 }

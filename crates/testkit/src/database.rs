@@ -1,6 +1,9 @@
 //! Databases that are copied from a template, so that migrations run once a server.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::{
+    hash::{DefaultHasher, Hash, Hasher},
+    time::Duration,
+};
 
 use sqlx::{
     AssertSqlSafe, ConnectOptions, Connection, Executor, PgConnection, PgPool,
@@ -9,7 +12,10 @@ use sqlx::{
 
 use ficus_pg::Migrations;
 
-use crate::{Server, unique};
+use crate::{Server, unique, wait_until};
+
+/// So long it may take until statements wait.
+const BLOCKED: Duration = Duration::from_secs(10);
 
 /// A database of one test's own, dropped with this value.
 pub struct Database {
@@ -42,6 +48,18 @@ impl Database {
     /// A connection of its own.
     pub async fn connect(&self) -> PgConnection {
         connect(&self.url).await
+    }
+
+    /// Waits until so many statements in it wait for locks.
+    pub async fn blocked(&self, statements: i64) {
+        let mut onlooker = self.connect().await;
+        let waiting = "SELECT count(*) FROM pg_stat_activity
+                        WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        wait_until("statements are to wait for locks", BLOCKED, async || {
+            let waiting = sqlx::query_scalar::<_, i64>(waiting).fetch_one(&mut onlooker).await;
+            waiting.expect("an answer") == statements
+        })
+        .await;
     }
 }
 

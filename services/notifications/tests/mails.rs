@@ -26,7 +26,7 @@ struct Worker {
     shutdown: Shutdown,
     task: JoinHandle<()>,
     line: Line,
-    _database: Database,
+    database: Database,
 }
 
 impl Worker {
@@ -49,7 +49,7 @@ impl Worker {
         let mailer = Mailer::new(&mails, owners.clone(), directory, smtp);
         let shutdown = Shutdown::new();
         let task = tokio::spawn(mailer.run(shutdown.clone()));
-        Self { pool, owners, shutdown, task, line, _database: database }
+        Self { pool, owners, shutdown, task, line, database }
     }
 
     /// Queues a mail to the person and answers its id.
@@ -95,12 +95,7 @@ impl Worker {
     async fn lose_the_server_under(&self, statements: i64) {
         let mut holding = self.pool.begin().await.unwrap();
         sqlx::query("LOCK TABLE deliveries").execute(&mut *holding).await.unwrap();
-        let waiting = "SELECT count(*) FROM pg_stat_activity
-                        WHERE datname = current_database() AND wait_event_type = 'Lock'";
-        wait_until("the statements are to wait", PATIENCE, async || {
-            sqlx::query_scalar::<_, i64>(waiting).fetch_one(&self.pool).await.unwrap() == statements
-        })
-        .await;
+        self.database.blocked(statements).await;
         self.line.lose_the_server();
         holding.rollback().await.unwrap();
     }

@@ -71,7 +71,8 @@ impl Hand {
     }
 
     /// C6, the point of no return, with the journal of the steps before it. False: it did not happen. An
-    /// error leaves open whether it happened; only raising the attempt can tell.
+    /// error leaves open whether it happened; only raising the attempt can tell. Whether *pending* still lives is asked
+    /// once the row is locked: a picker that registers may hold it for a while.
     pub async fn decide(&self, decision: &Decision, steps: &[(&str, String)]) -> Result<bool> {
         let names: Vec<String> = steps.iter().map(|(name, _)| (*name).to_owned()).collect();
         let texts: Vec<String> = steps.iter().map(|(_, text)| text.clone()).collect();
@@ -81,7 +82,10 @@ impl Hand {
                     SET owner = switching_to, epoch = epoch + 1, step = 'C6',
                         switched_at = clock_timestamp()
                   WHERE capability = $1 AND attempt = $2 AND owner = $3 AND epoch = $4
-                    AND step = 'C1' AND pending = $5 AND pending_until > clock_timestamp()
+                    AND step = 'C1' AND pending = $5
+                    AND pending_until > (
+                            SELECT clock_timestamp()
+                              FROM (SELECT FROM move WHERE capability = $1 FOR UPDATE) AS locked)
                  RETURNING attempt, epoch, owner
              )
              INSERT INTO journal (capability, attempt, epoch, step, text, by)
@@ -170,5 +174,41 @@ impl Hand {
         )
         .execute(on(&self.store.pool));
         one(bounded(changed).await?.rows_affected())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sqlx::Executor as _;
+    use trellis_testkit::{Migrations, Server, database};
+
+    use super::*;
+    use crate::{app::MIGRATOR, store::Store};
+
+    #[tokio::test]
+    async fn pending_that_ends_while_c6_waits_for_the_row_is_over() {
+        let migrations = Migrations { migrator: &MIGRATOR, table: "_sqlx_migrations" };
+        let database = database(Server::Second, &[migrations]).await;
+        let pool = database.pool().await;
+        let store = Store::new(pool.clone(), "first".to_owned(), "first:1".to_owned());
+        store.lease().await.unwrap();
+        let create = "INSERT INTO move (capability, definition) VALUES ('ledger', '{}')";
+        pool.execute(create).await.unwrap();
+        let (hand, facts) = store.raise("ledger", "a test").await.unwrap();
+        hand.begin_switch(Side::Service, "a test").await.unwrap();
+        let pending = hand.ask_pending().await.unwrap();
+        assert!(hand.announce_fence().await.unwrap());
+        let soon = "UPDATE move SET pending_until = clock_timestamp() + interval '0.3 s'";
+        pool.execute(soon).await.unwrap();
+
+        let mut registration = database.connect().await;
+        registration.execute("BEGIN; SELECT FROM move FOR SHARE").await.unwrap();
+        let decision = Decision { from: Side::Monolith, epoch: facts.epoch, pending };
+        let steps = [("C6", "the %s owns it".to_owned())];
+        let asking = tokio::spawn(async move { hand.decide(&decision, &steps).await });
+        database.blocked(1).await;
+        tokio::time::sleep(Duration::from_millis(400)).await;
+        registration.execute("COMMIT").await.unwrap();
+        assert!(!asking.await.unwrap().unwrap(), "it was decided after the end of pending");
     }
 }

@@ -77,8 +77,13 @@ pub(crate) async fn take_over(in_hand: &InHand) -> Result<()> {
 }
 
 /// Of a move that is only written down nothing is installed: what a preparation has left that was cut off is taken
-/// away. Where a database does not answer, the next preparation says so.
+/// away, and one that was stopped in the midst can do nothing any more. Where a database does not answer, or has never been
+/// migrated, the next preparation says so.
 pub(crate) async fn take_back_preparation(in_hand: &InHand) -> Result<()> {
+    if let Err(error) = take_over(in_hand).await {
+        tracing::warn!(%error, "failed to end what a preparation may have under way");
+        return Ok(());
+    }
     let mut installed = Vec::new();
     for side in [Side::Monolith, Side::Service] {
         match in_hand.mover.installed(side, in_hand.facts.has_switched()).await {
@@ -92,7 +97,6 @@ pub(crate) async fn take_back_preparation(in_hand: &InHand) -> Result<()> {
     if installed.is_empty() {
         return Ok(());
     }
-    take_over(in_hand).await?;
     in_hand.mover.uninstall(in_hand.hand.attempt, in_hand.facts.has_switched()).await?;
     in_hand.hand.note("cleared", "a preparation that was cut off is taken back").await
 }

@@ -36,3 +36,22 @@ async fn a_second_preparation_leads_to_a_start_that_works() {
     done(&shop.switch(true).await.unwrap());
     assert_eq!(shop.customers(true).await.get("between"), Some(&1));
 }
+
+/// One that was stopped in the midst of it, and wakes, must install nothing more.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_takeover_ends_a_preparation_that_has_installed_nothing_yet() {
+    let mut shop = Shop::new().await;
+    shop.controller("").await;
+    let create = CreateRequest { capability: CAPABILITY.to_owned(), dry_run: false };
+    done(&shop.leader().await.create(create).await.unwrap().into_inner());
+    shop.controllers.clear();
+    shop.controller("").await;
+    let attempt = shop.status().await.attempt;
+    for pool in [&shop.monolith, &shop.service] {
+        wait_until("older attempts are to be over", Duration::from_secs(5), async || {
+            let known = sqlx::query_scalar("SELECT attempt FROM ficus.token").fetch_optional(pool);
+            known.await.unwrap() >= Some(attempt)
+        })
+        .await;
+    }
+}

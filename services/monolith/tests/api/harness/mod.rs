@@ -31,7 +31,6 @@ pub use reply::Reply;
 
 pub const PASSWORD: &str = "correct horse battery staple";
 
-const PATIENCE: Duration = Duration::from_secs(15);
 const QUEUED: [&str; 4] = ["--mail-mode", "queued", "--kafka-brokers", "127.0.0.1:1"];
 
 /// A running Trellis, stopped with this value.
@@ -139,12 +138,7 @@ impl Trellis {
     pub async fn lose_the_server_under(&self, statements: i64) {
         let mut holding = self.pool.begin().await.unwrap();
         sqlx::query("LOCK TABLE emails").execute(&mut *holding).await.unwrap();
-        let waiting = "SELECT count(*) FROM pg_stat_activity
-                        WHERE datname = current_database() AND wait_event_type = 'Lock'";
-        trellis_testkit::wait_until("the statements are to wait", PATIENCE, async || {
-            sqlx::query_scalar::<_, i64>(waiting).fetch_one(&self.pool).await.unwrap() == statements
-        })
-        .await;
+        self.database.blocked(statements).await;
         self.line.lose_the_server();
         holding.rollback().await.unwrap();
     }

@@ -87,7 +87,7 @@ pub async fn create_task(
     Ok(row.map(Task::from))
 }
 
-/// A task that the caller may see, locked until the transaction ends.
+/// A task that the caller may see, locked until the transaction ends; what refers to it need not wait.
 pub async fn task_for_update(
     conn: &mut PgConnection,
     caller_id: i64,
@@ -102,7 +102,7 @@ pub async fn task_for_update(
         JOIN projects p ON p.id = t.project_id
         JOIN members m ON m.workspace_id = p.workspace_id AND m.user_id = $1
         WHERE t.id = $2
-        FOR UPDATE OF t
+        FOR NO KEY UPDATE OF t
         ",
         caller_id,
         task_id

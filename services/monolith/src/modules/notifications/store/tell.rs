@@ -5,8 +5,8 @@ use sqlx::PgConnection;
 use crate::modules::notifications::domain::{Claim, Kind, Notice};
 
 /// Tells each person as they have chosen; the welcome always. In-app and mail are one statement. Mails
-/// of the same cause are written once. With `claimed` the mails are this caller's to send within 4 s,
-/// and given back; else they are queued and none is given.
+/// of the same cause are written once. With `claimed` the mails are this caller's to send within 4 s from now,
+/// however long the transaction has waited before, and given back; else they are queued and none is given.
 pub async fn tell(
     conn: &mut PgConnection,
     notice: &Notice,
@@ -29,7 +29,7 @@ pub async fn tell(
             SELECT user_id, $2, $7, $5, $10,
                    CASE WHEN $9 THEN 'sending' ELSE 'queued' END,
                    CASE WHEN $9 THEN 1 ELSE 0 END,
-                   now() AT TIME ZONE 'UTC'
+                   clock_timestamp() AT TIME ZONE 'UTC'
                        + CASE WHEN $9 THEN interval '4 seconds' ELSE interval '0' END
             FROM told
             WHERE email
@@ -56,4 +56,43 @@ pub async fn tell(
     .fetch_all(conn)
     .await?;
     Ok(claims)
+}
+
+#[cfg(test)]
+mod tests {
+    use sqlx::Connection as _;
+    use trellis_testkit::{Migrations, Server, database};
+
+    use super::*;
+    use crate::app::MIGRATOR;
+
+    #[tokio::test]
+    async fn a_claim_of_a_transaction_that_has_waited_lasts_as_long_as_any() {
+        let migrations = Migrations { migrator: &MIGRATOR, table: "_sqlx_migrations" };
+        let database = database(Server::First, &[migrations]).await;
+        let mut connection = database.connect().await;
+        let known = "WITH workspace AS (
+                         INSERT INTO workspaces (name) VALUES ('A') RETURNING id
+                     ), person AS (
+                         INSERT INTO users (email, name, password_hash) VALUES ('a@example.org', 'A', '') RETURNING id
+                     )
+                     SELECT person.id, workspace.id FROM person, workspace";
+        let (person, workspace_id) =
+            sqlx::query_as(known).fetch_one(&mut connection).await.unwrap();
+        let notice = Notice {
+            user_ids: vec![person],
+            kind: Kind::Welcome,
+            workspace_id,
+            actor_id: None,
+            task_id: None,
+            comment_id: None,
+            cause: "a test".to_owned(),
+        };
+        let mut transaction = connection.begin().await.unwrap();
+        sqlx::query("SELECT pg_sleep(3)").execute(&mut *transaction).await.unwrap();
+        assert_eq!(tell(&mut transaction, &notice, true).await.unwrap().len(), 1);
+        let lasts = "SELECT next_attempt_at > clock_timestamp() AT TIME ZONE 'UTC' + interval '2 s'
+                       FROM emails";
+        assert!(sqlx::query_scalar::<_, bool>(lasts).fetch_one(&mut *transaction).await.unwrap());
+    }
 }
