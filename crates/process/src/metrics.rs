@@ -70,7 +70,7 @@ mod linux {
 pub const SECONDS: [f64; 14] =
     [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 
-/// Where metrics are served; part of every process's command line.
+// Where metrics are served; part of every process's command line. No doc comment: clap would describe the process by it.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Endpoint {
     /// Serves Prometheus metrics at this address, path /metrics

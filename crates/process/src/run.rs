@@ -3,7 +3,7 @@
 use std::{process::ExitCode, time::Duration};
 
 use anyhow::Context;
-use clap::{Args, FromArgMatches, Parser};
+use clap::{Args, Command, FromArgMatches, Parser};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{Shutdown, metrics::Endpoint, telemetry::Telemetry};
@@ -45,8 +45,12 @@ fn failed(name: &str, error: &anyhow::Error) -> ExitCode {
 
 /// The body's own flags and those that every process has.
 fn parse<C: Parser>() -> Result<(C, Endpoint), clap::Error> {
-    let matches = Endpoint::augment_args(C::command()).try_get_matches()?;
+    let matches = command::<C>().try_get_matches()?;
     Ok((C::from_arg_matches(&matches)?, Endpoint::from_arg_matches(&matches)?))
+}
+
+fn command<C: Parser>() -> Command {
+    Endpoint::augment_args(C::command())
 }
 
 fn start<C, F, Fut>(config: C, endpoint: &Endpoint, body: F) -> anyhow::Result<()>
@@ -79,4 +83,20 @@ where
     });
     runtime.shutdown_timeout(Duration::from_secs(1));
     outcome
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Serves tea.
+    #[derive(Parser)]
+    struct Teapot {}
+
+    #[test]
+    fn a_process_describes_itself_by_its_own_words() {
+        let help = command::<Teapot>().render_help().to_string();
+        assert!(help.starts_with("Serves tea\n"), "{help}");
+        assert!(help.contains("--metrics <ADDRESS>"), "{help}");
+    }
 }

@@ -210,6 +210,12 @@ impl Leader {
         Err(Refused::NotLeader(state.holder.as_ref().map(|holder| holder.address.clone())))
     }
 
+    /// Fails unless `ficus.toml` has this capability.
+    pub fn knows(&self, capability: &str) -> Result<(), Refused> {
+        self.subject.capability(capability).map_err(crate::Error::from)?;
+        Ok(())
+    }
+
     /// The leader's address, as it is known here.
     pub fn address(&self) -> String {
         self.lock().holder.as_ref().map(|holder| holder.address.clone()).unwrap_or_default()
@@ -265,6 +271,7 @@ impl Leader {
     }
 
     async fn not_in_hand(&self, capability: &str, verb: Verb) -> Result<Outcome, Refused> {
+        self.knows(capability)?;
         let facts = self.store.facts(capability).await?;
         let facts = facts.ok_or_else(|| crate::Error::NoMove(capability.to_owned()))?;
         let against = refusal(verb, &facts).unwrap_or_else(|| {

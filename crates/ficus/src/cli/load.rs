@@ -28,7 +28,7 @@ Examples:
   ficus load gateway --rate 200 --for 30s --report gateway.html
   ficus load notifications --users 100 --set service=grpc://127.0.0.1:8231
   ficus load gateway --find-capacity --slo 'p99<200ms,errors<1%' --for 10s
-  ficus load http://127.0.0.1:8200/v1/teams --rate 100..1000 --header 'Authorization: Bearer …'
+  ficus load http://127.0.0.1:8200/v1/inbox --rate 100..1000 --header 'Authorization: Bearer …'
   ficus load grpc://127.0.0.1:8231/grpc.health.v1.Health/Check --rate 500 --slo 'p99<50ms,errors<0.1%'
   ficus load http://127.0.0.1:8200/ --expect 404 --rate '200^2000' --spacing poisson --out spike.json
   ficus load http://127.0.0.1:8200 --operation Tasks_ListTasks --param project_id=7 --check schema

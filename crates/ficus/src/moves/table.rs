@@ -86,8 +86,10 @@ fn rows(one: &Move) -> String {
     };
     match one.rows_copied {
         _ if one.phase == "copying" => {
-            format!("{} of about {} copied{left}", one.rows_copied, one.rows_total)
+            let total = one.rows_total.max(one.rows_copied);
+            format!("{} of about {total} copied{left}", one.rows_copied)
         }
+        0 if one.rows_total == 0 => "not counted yet".to_owned(),
         0 => format!("about {}{left}", one.rows_total),
         copied => format!("{copied} copied{left}"),
     }

@@ -58,6 +58,11 @@ impl Kafka {
         Ok(())
     }
 
+    /// Whether that was done to its end.
+    pub fn is_created(folder: &Path) -> bool {
+        folder.join(DATA).join("meta.properties").exists()
+    }
+
     /// The node itself, in the foreground of its process.
     pub fn server(&self, folder: &Path) -> Launch {
         self.java(folder, &["kafka.Kafka", "server.properties"])
@@ -75,6 +80,9 @@ impl Kafka {
         }
     }
 }
+
+/// Where its logs are, in its folder.
+const DATA: &str = "data";
 
 /// A broker that was killed is let in again once its session has run out, 9 s if nothing is said.
 ///
@@ -98,7 +106,7 @@ fn settings(folder: &Path, port: u16, controller_port: u16) -> String {
          share.coordinator.state.topic.min.isr=1\n\
          num.partitions=4\ngroup.initial.rebalance.delay.ms=0\n\
          broker.session.timeout.ms=3000\nbroker.heartbeat.interval.ms=500\n",
-        folder.join("data").display()
+        folder.join(DATA).display()
     )
 }
 

@@ -156,7 +156,11 @@ async fn start_servers(
 ) -> Result<()> {
     let servers: Vec<_> = wanted.iter().filter(|program| program.is_server()).collect();
     if servers.is_empty() {
-        return Ok(());
+        // An earlier start may have been ended before it had made them all.
+        let up = |name| stack.named(name).is_ok_and(super::Entry::alive);
+        let unfinished =
+            stack.databases.is_empty() && up("postgres-monolith") && up("postgres-services");
+        return if unfinished { create_databases(root, stack).await } else { Ok(()) };
     }
     let postgres = Postgres::find(given.postgres.as_deref())?;
     stack.postgres = postgres.version().to_string();
@@ -175,7 +179,7 @@ async fn start_servers(
     create_databases(root, stack).await
 }
 
-/// Makes a server's folder unless an earlier start has left it.
+/// Makes a server's folder unless an earlier start has left it whole.
 async fn create(
     root: &Root,
     program: &Program,
@@ -185,13 +189,18 @@ async fn create(
     let folder = root.data().join(program.name);
     let port = program.ports[0].1;
     if let Some(kafka) = kafka.filter(|_| program.name == "kafka") {
-        if !folder.exists() {
+        if !Kafka::is_created(&folder) {
             kafka.create(&folder, port, program.ports[1].1).await?;
         }
         return Ok(kafka.server(&folder));
     }
     if !folder.exists() {
-        postgres.create(&folder, port, Durability::Full).await?;
+        let beside = folder.with_extension("unfinished");
+        if beside.exists() {
+            fs::remove_dir_all(&beside)?;
+        }
+        postgres.create(&beside, port, Durability::Full).await?;
+        fs::rename(&beside, &folder)?;
     }
     Ok(postgres.server(&folder))
 }
@@ -205,12 +214,11 @@ async fn create_databases(root: &Root, stack: &mut Stack) -> Result<()> {
         }
         stack.databases.insert(name.to_owned(), postgres::url(port, name));
     }
-    stack.write(root)?;
     let environment = environment(root, stack);
     let migrating =
         ["monolith", "notifications", "controller"].map(|name| migrate(root, name, &environment));
     futures::future::try_join_all(migrating).await?;
-    Ok(())
+    stack.write(root)
 }
 
 async fn migrate(root: &Root, service: &str, environment: &[(String, String)]) -> Result<()> {

@@ -187,7 +187,15 @@ fn sign_ups(report: &Report, from: Duration, to: Duration) -> Summary {
 
 fn progress(status: &Value) -> String {
     let rows = |name: &str| status[name].as_u64().unwrap_or_default();
-    let left = status["eta_seconds"].as_f64().unwrap_or_default();
-    let phase = status["phase"].as_str().unwrap_or("starting");
-    format!("{phase}: {} of {} rows, {left:.0} s left", rows("rows_copied"), rows("rows_total"))
+    let left = match status["eta_seconds"].as_f64() {
+        Some(left) if left > 0.0 => format!(", {left:.0} s left"),
+        _ => String::new(),
+    };
+    match status["phase"].as_str().unwrap_or("starting") {
+        "copying" => {
+            let (copied, total) = (rows("rows_copied"), rows("rows_total"));
+            format!("copying: {copied} of about {} rows{left}", total.max(copied))
+        }
+        phase => format!("{phase}{left}"),
+    }
 }

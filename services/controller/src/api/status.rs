@@ -20,6 +20,7 @@ pub(super) async fn moves(
     let journal = if journal == 0 { JOURNAL } else { journal };
     let all = leader.store.moves().await?;
     if !capability.is_empty() && !all.iter().any(|facts| facts.capability == capability) {
+        leader.knows(capability)?;
         return Err(crate::Error::NoMove(capability.to_owned()).into());
     }
     let mut moves = Vec::new();

@@ -22,15 +22,19 @@ pub struct Desk {
     store: Store,
     monolith_url: String,
     service_url: String,
+    /// Where the monolith's process is, and the service's.
+    processes: [String; 2],
 }
 
 impl Desk {
     pub fn new(capability: &str, subject: &Subject, store: Store) -> Result<Self> {
+        let entry = subject.capability(capability)?;
         Ok(Self {
             capability: capability.to_owned(),
             store,
             monolith_url: subject.monolith.database.url()?,
-            service_url: subject.capability(capability)?.database.url()?,
+            service_url: entry.database.url()?,
+            processes: [subject.monolith.url.clone(), entry.service.clone()],
         })
     }
 
@@ -48,6 +52,14 @@ impl Desk {
     /// How far one side's relay is behind.
     pub async fn relay_lag(&self, side: Side) -> Result<ficus_events::Lag> {
         peers::relay::lag(self.url(side), &self.capability).await
+    }
+
+    /// Why a side could answer no request, if nothing takes connections where its process is to be.
+    pub async fn absent(&self, side: Side) -> Option<String> {
+        let [monolith, service] = &self.processes;
+        let url = if side == Side::Monolith { monolith } else { service };
+        let error = peers::process::takes_connections(url).await.err()?;
+        Some(format!("the {side} takes no connections at {url}: {error}"))
     }
 
     /// A mover with connections of its own.

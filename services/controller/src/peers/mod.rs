@@ -1,3 +1,4 @@
 //! Other processes' state that the controller asks for.
 
+pub mod process;
 pub mod relay;

@@ -164,8 +164,8 @@ fn plan(way: Way) -> [&'static str; 8] {
         Side::Monolith => ["C1 fence the service's tables", "C7 open the monolith's tables"],
     };
     [
-        "C0 preflight: copy done, stream and relay close behind, both sides compared equal within 15 minutes, nobody \
-         holds the tables, the way back rehearsed with a row of each that is rolled back, pickers at the present epoch",
+        "C0 preflight: copy done, stream and relay close behind, both sides compared equal within 15 minutes, the new \
+         owner takes connections, nobody holds the tables, the way back rehearsed with a row of each that is rolled back, pickers at the present epoch",
         "C0 every picker acknowledges that a switch is pending, workers come to rest",
         fence,
         "C2 drain, C3 compare what changed since, C4 sequences",

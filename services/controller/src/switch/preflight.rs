@@ -20,6 +20,8 @@ const SILENT_PICKERS: Duration = Duration::from_secs(41);
 /// it; what no trigger saw (a hand in the target, a trigger that was off for a while) only a whole one finds. 15
 /// minutes let a person read its result and decide.
 const FRESH: Duration = Duration::from_mins(15);
+/// What a refusal is called for want of a comparison, by the mover too.
+const DIFF: &str = "diff";
 /// What passes by itself, as lag, is waited for so long.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -84,8 +86,17 @@ impl InHand {
     pub(super) async fn stands_against(&self, way: Way) -> Result<Vec<Refusal>> {
         let found = self.mover.preflight(way.direction).await?;
         let mut refusals: Vec<Refusal> = found.into_iter().map(Into::into).collect();
-        refusals.extend(self.diff_refusal().await?);
+        if refusals.iter().all(|refusal| refusal.name != DIFF) {
+            refusals.extend(self.diff_refusal().await?);
+        }
         refusals.extend(self.stream_refusals());
+        if let Some(absent) = self.desk.absent(way.to).await {
+            refusals.push(Refusal::new(
+                "process",
+                absent,
+                "start it, or mend its address in ficus.toml",
+            ));
+        }
         refusals.extend(self.relay_refusals(way).await?);
         let missing = self.hand.store.not_current(&self.hand.capability, self.facts.epoch).await?;
         if !missing.all_have() {
@@ -97,7 +108,7 @@ impl InHand {
     async fn diff_refusal(&self) -> Result<Option<Refusal>> {
         if !self.facts.diff.is_some_and(|diff| diff.clean) {
             let reason = "both sides have not been compared equal";
-            return Ok(Some(Refusal::new("diff", reason, "`vdiff` compares them and waits")));
+            return Ok(Some(Refusal::new(DIFF, reason, "`vdiff` compares them and waits")));
         }
         let age = self.hand.store.since_diff(&self.hand.capability).await?;
         Ok(age.is_none_or(|age| age >= FRESH).then(|| {
@@ -105,7 +116,7 @@ impl InHand {
             let reason = format!("both sides were last compared whole over {minutes} minutes ago");
             let next =
                 format!("`ficus move {} vdiff` compares them and waits", self.hand.capability);
-            Refusal::new("diff", reason, next)
+            Refusal::new(DIFF, reason, next)
         }))
     }
 

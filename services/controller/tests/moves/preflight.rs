@@ -98,3 +98,22 @@ async fn a_new_owner_whose_writes_would_not_be_captured_stands_against_the_switc
     shop.service.execute(forgets).await.unwrap();
     refused(&planned(&mut shop).await, &["way back", "purchases", "not captured"]);
 }
+
+/// Its database would have been opened, and nobody there to answer a request.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_not_running_is_made_the_owner_of_nothing() {
+    let mut shop = Shop::new().await;
+    shop.controller("").await;
+    shop.verified().await;
+    done(&planned(&mut shop).await);
+    shop.home.leave().await;
+    let words = ["process", "the service takes no connections at http://127.0.0.1:"];
+    refused(&planned(&mut shop).await, &words);
+    refused(&shop.switch(true).await.unwrap(), &words);
+    assert_eq!(shop.open().await, [true, false]);
+    let found = shop.doctor().await.unwrap().findings;
+    assert!(
+        found.iter().any(|line| line.contains("the monolith takes no connections")),
+        "{found:?}"
+    );
+}

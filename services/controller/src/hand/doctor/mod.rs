@@ -66,6 +66,9 @@ impl Desk {
         let silent = (!silent.is_empty())
             .then(|| format!("silent or late: {}; see that they run", silent.join(", ")));
         found.check("every picker acts on the present epoch", silent);
+        let absent = self.absent(facts.owner).await;
+        let absent = absent.map(|absent| format!("{absent}; see that it runs"));
+        found.check("the owner's process takes connections", absent);
         let Some(phase) = Phase::of(facts) else { return Ok(found) };
         let mover = self.mover(store.definition(&facts.capability).await?)?;
         if let Err(error) = self.look_at_databases(&mover, facts, phase, &mut found).await {

@@ -1,9 +1,10 @@
 //! A subject that has nothing to do with Trellis: a shop whose orders move to a service with other names.
 //! Two databases on two servers, a control database, two controllers, writers that go by `crates/owners`.
 
+mod home;
 mod writer;
 
-use std::{collections::BTreeMap, net::SocketAddr, path::Path, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
 
 use ficus_control_api::control::v1::{
     CreateRequest, DoctorResponse, Move, Outcome, StatusRequest, SwitchRequest, VerbRequest,
@@ -19,6 +20,7 @@ use trellis_testkit::{
     Database, Migrations, Program, Server, database, free_address, unique, wait_until,
 };
 
+pub use home::Home;
 pub use writer::Writers;
 
 pub const CAPABILITY: &str = "orders";
@@ -36,6 +38,7 @@ pub struct Shop {
     pub service: PgPool,
     pub controllers: Vec<Controller>,
     pub databases: [Database; 3],
+    pub home: Home,
 }
 
 impl Shop {
@@ -65,6 +68,7 @@ impl Shop {
             service: service_pool,
             controllers: Vec::new(),
             databases: [monolith, service, control],
+            home: Home::new().await,
         }
     }
 
@@ -93,10 +97,9 @@ impl Shop {
     async fn start_controller(&mut self, service: &str, control: &str, failpoints: &str) {
         let address = free_address();
         let name = format!("controller-{}", self.controllers.len() + 1);
-        let config = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/moves/shop/ficus.toml");
         let arguments = [
             "--config".to_owned(),
-            config.display().to_string(),
+            self.home.config().display().to_string(),
             "--listen".to_owned(),
             address.to_string(),
             "--name".to_owned(),
