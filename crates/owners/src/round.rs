@@ -149,6 +149,8 @@ impl From<&Row> for Heard {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
     use sqlx::{Executor as _, migrate::Migrator};
     use tokio::time::timeout;
     use trellis_testkit::{Migrations, Server, database};

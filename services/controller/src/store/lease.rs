@@ -56,6 +56,8 @@ impl Store {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
     use sqlx::Executor as _;
     use trellis_testkit::{Migrations, Server, database};
 

@@ -179,6 +179,8 @@ impl Hand {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
     use sqlx::Executor as _;
     use trellis_testkit::{Migrations, Server, database};
 

@@ -60,6 +60,8 @@ pub async fn tell(
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
     use sqlx::Connection as _;
     use trellis_testkit::{Migrations, Server, database};
 
