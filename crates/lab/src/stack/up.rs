@@ -1,7 +1,7 @@
 //! Starts what is not up yet.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -190,19 +190,27 @@ async fn create(
     let port = program.ports[0].1;
     if let Some(kafka) = kafka.filter(|_| program.name == "kafka") {
         if !Kafka::is_created(&folder) {
+            clear(&folder)?;
             kafka.create(&folder, port, program.ports[1].1).await?;
         }
         return Ok(kafka.server(&folder));
     }
     if !folder.exists() {
         let beside = folder.with_extension("unfinished");
-        if beside.exists() {
-            fs::remove_dir_all(&beside)?;
-        }
+        clear(&beside)?;
         postgres.create(&beside, port, Durability::Full).await?;
         fs::rename(&beside, &folder)?;
     }
     Ok(postgres.server(&folder))
+}
+
+/// Removes what an interrupted start has left.
+fn clear(folder: &Path) -> Result<()> {
+    if folder.exists() {
+        fs::remove_dir_all(folder)
+            .with_context(|| format!("failed to remove {}", folder.display()))?;
+    }
+    Ok(())
 }
 
 async fn create_databases(root: &Root, stack: &mut Stack) -> Result<()> {
