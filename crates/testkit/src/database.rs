@@ -15,7 +15,7 @@ use ficus_pg::Migrations;
 use crate::{Server, unique, wait_until};
 
 /// So long it may take until statements wait.
-const BLOCKED: Duration = Duration::from_secs(10);
+const BLOCKED: Duration = Duration::from_secs(15);
 
 /// A database of one test's own, dropped with this value.
 pub struct Database {
