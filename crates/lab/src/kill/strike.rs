@@ -14,8 +14,8 @@ use super::report::{AtRest, Struck};
 use crate::judge::mails::Crash;
 use crate::stack::{Root, Stack, health, process, up};
 
-/// How long a victim may take until all is normal again before the run gives up on it; as long again as it was away, for
-/// what has piled up meanwhile is worked off beside what goes on coming.
+/// How long a victim may take until it answers, and then until all is normal again, before the run gives up on it; then as
+/// long again as it did not answer, for what has piled up meanwhile is worked off beside what goes on coming.
 const PATIENCE: Duration = Duration::from_mins(1);
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -57,7 +57,10 @@ impl Executioner<'_> {
         let back = self.load.elapsed();
         health::wait(Stack::of(self.root)?.named(name)?).await?;
         let (until, answers) = (Clock::system().now(), self.load.elapsed());
-        self.normal(back, answers).await.with_context(|| format!("after this: {}", blow.text()))?;
+        let patience = PATIENCE + answers.saturating_sub(at);
+        self.normal(back, answers, patience)
+            .await
+            .with_context(|| format!("after this: {}", blow.text()))?;
         Ok(Struck { blow: *blow, at, back, answers, crash: Crash { from, until } })
     }
 
@@ -70,8 +73,8 @@ impl Executioner<'_> {
     }
 
     /// `back` is when the victim was started, `answers` when it was seen to answer.
-    async fn normal(&self, back: Duration, answers: Duration) -> Result<()> {
-        let (begun, patience) = (Instant::now(), PATIENCE + self.away);
+    async fn normal(&self, back: Duration, answers: Duration, patience: Duration) -> Result<()> {
+        let begun = Instant::now();
         loop {
             let requests = self.load.with_report(|report| normal_again(report, back));
             // Of the present second not everything has been answered.
