@@ -1,6 +1,5 @@
 //! What the catalogue says of tables and views: how rows of one side become rows of the other.
 
-use ficus_pg::acquire;
 use std::collections::BTreeMap;
 
 use sqlx::PgConnection;
@@ -60,8 +59,8 @@ impl Mover {
     pub(crate) async fn shapes(&self, direction: Direction) -> Result<Vec<Shape>> {
         let (source, target) =
             (self.database(direction.source()), self.database(direction.target()));
-        let mut at_source = acquire(&source.follow).await.map_err(|e| source.error(e))?;
-        let mut at_target = acquire(&target.follow).await.map_err(|e| target.error(e))?;
+        let mut at_source = source.follow.acquire().await.map_err(|e| source.error(e))?;
+        let mut at_target = target.follow.acquire().await.map_err(|e| target.error(e))?;
         let mut shapes = Vec::new();
         for table in self.inner.definition.tables(direction) {
             let view = sql::view(&self.inner.capability, &table.table);

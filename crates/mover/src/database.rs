@@ -2,8 +2,8 @@
 
 use std::{str::FromStr, time::Duration};
 
-use ficus_pg::{Session, acquire, begin_with, options as pool, within};
-use sqlx::{PgPool, postgres::PgConnectOptions};
+use ficus_pg::{Pool, Session, begin_with, options as pool, within};
+use sqlx::postgres::PgConnectOptions;
 
 use crate::{Error, Result, Side};
 
@@ -22,17 +22,17 @@ pub(crate) struct Database {
     pub side: Side,
     capability: String,
     /// Checks and everything else that is no step and no page.
-    pub follow: PgPool,
+    pub follow: Pool,
     /// A follower's pages. Every session plans a statement for itself, and anew when a table was analysed, as they are
     /// before a switch; of so few each has done so in the rounds before the fence, and the drain does not wait for it.
-    pages: PgPool,
+    pages: Pool,
     /// Steps: one connection a table, so that all tables are locked at once.
-    pub steps: PgPool,
+    pub steps: Pool,
     /// The opening: one session, so that it has been rehearsed by the one that does it.
-    pub openings: PgPool,
+    pub openings: Pool,
     /// The way back's rehearsal. It has customers' tables while it runs, so it is given up after a second, whatever
     /// has become of who asked for it.
-    pub rehearsals: PgPool,
+    pub rehearsals: Pool,
 }
 
 impl Database {
@@ -56,14 +56,15 @@ impl Database {
         Ok(Self {
             side,
             capability: capability.to_owned(),
-            follow: pool(4).connect_lazy_with(follow.clone()),
-            pages: pool(2).connect_lazy_with(follow),
+            follow: pool(4).connect_lazy_with(follow.clone()).into(),
+            pages: pool(2).connect_lazy_with(follow).into(),
             steps: pool(u32::try_from(tables).unwrap_or(u32::MAX).clamp(1, 32) + 2)
                 .idle_timeout(idle)
-                .connect_lazy_with(steps.clone()),
+                .connect_lazy_with(steps.clone())
+                .into(),
             // One more, for where the answer to the first one's commit does not come.
-            openings: pool(2).idle_timeout(idle).connect_lazy_with(steps),
-            rehearsals: pool(1).idle_timeout(idle).connect_lazy_with(rehearsals),
+            openings: pool(2).idle_timeout(idle).connect_lazy_with(steps).into(),
+            rehearsals: pool(1).idle_timeout(idle).connect_lazy_with(rehearsals).into(),
         })
     }
 
@@ -98,7 +99,7 @@ impl Database {
 
     /// Connects as many sessions as a fence needs, so that it need not wait for them.
     pub async fn warm(&self, tables: usize) -> Result<()> {
-        let connections = (0..tables.min(32)).map(|_| acquire(&self.steps));
+        let connections = (0..tables.min(32)).map(|_| self.steps.acquire());
         futures::future::try_join_all(connections).await.map_err(|e| self.error(e))?;
         Ok(())
     }

@@ -1,6 +1,5 @@
 //! Shutting and opening a side, table by table, each in a transaction of its own.
 
-use ficus_pg::on;
 use std::time::{Duration, Instant};
 
 use crate::{
@@ -57,7 +56,7 @@ impl Mover {
                     .bind(attempt)
                     .bind(table)
                     .bind(shut)
-                    .execute(on(&database.steps))
+                    .execute(&database.steps)
                     .await
             };
             bounded(database, table, budget, call).await.map(drop)
@@ -81,7 +80,7 @@ impl Mover {
         let refused = sqlx::query_scalar(
             "SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM ficus.refused",
         )
-        .fetch_one(on(&database.follow));
+        .fetch_one(&database.follow);
         database.ask(refused).await
     }
 }
@@ -139,7 +138,7 @@ pub(crate) async fn step(
             .bind(attempt)
             .bind(table)
             .bind(more)
-            .execute(on(&database.steps))
+            .execute(&database.steps)
             .await
     };
     bounded(database, table, PATIENT, call).await.map(drop)

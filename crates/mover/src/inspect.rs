@@ -3,7 +3,6 @@
 use crate::{
     Direction, FenceState, Mover, Result, Side, database::Database, uninstall::retired_name,
 };
-use ficus_pg::on;
 
 /// A direction's cursor, as its target's database has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,7 +19,7 @@ impl Mover {
     pub async fn installed(&self, side: Side, owned: bool) -> Result<Vec<String>> {
         let database = self.database(side);
         let migrated = sqlx::query_scalar("SELECT to_regclass('ficus.cursor') IS NOT NULL")
-            .fetch_one(on(&database.follow));
+            .fetch_one(&database.follow);
         if !database.ask(migrated).await? {
             return Ok(Vec::new());
         }
@@ -47,7 +46,7 @@ impl Mover {
         .bind(&self.inner.capability)
         .bind(self.tables_of(side))
         .bind(owned && side == Side::Service)
-        .fetch_all(on(&database.follow));
+        .fetch_all(&database.follow);
         database.ask(found).await
     }
 
@@ -59,7 +58,7 @@ impl Mover {
         )
         .bind(&self.inner.capability)
         .bind(direction.as_str())
-        .fetch_optional(on(&target.follow));
+        .fetch_optional(&target.follow);
         let row: Option<(i64, bool)> = target.ask(row).await?;
         Ok(row.map(|(epoch, closed)| CursorState { epoch, closed }))
     }
@@ -75,7 +74,7 @@ impl Mover {
         )
         .bind(&self.inner.capability)
         .bind(below)
-        .fetch_one(on(&database.follow));
+        .fetch_one(&database.follow);
         database.ask(open).await
     }
 
@@ -96,7 +95,7 @@ pub(crate) async fn fence_of(database: &Database, tables: &[String]) -> Result<F
            AND t.tgname LIKE 'ficus\\_fence\\_%'",
     )
     .bind(tables)
-    .fetch_one(on(&database.follow));
+    .fetch_one(&database.follow);
     let (shut, open): (i64, i64) = database.ask(counted).await?;
     let all = i64::try_from(3 * tables.len()).unwrap_or(i64::MAX);
     Ok(match (shut, open) {

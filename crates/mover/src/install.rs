@@ -1,6 +1,5 @@
 //! Prepare: views, capture and fences on both sides, and the cursor that the copy starts from.
 
-use ficus_pg::on;
 use ficus_process::fault;
 
 use crate::{
@@ -47,7 +46,7 @@ impl Mover {
                 .bind(key)
                 .bind(&links)
                 .bind(shut)
-                .execute(on(&database.steps))
+                .execute(&database.steps)
                 .await
         };
         bounded(database, table, PATIENT, call).await.map(drop)

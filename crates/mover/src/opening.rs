@@ -1,6 +1,6 @@
 //! C5 and C7: the new owner's opening, prepared before the point of no return and committed after it.
 
-use ficus_pg::{Session, acquire, on, within};
+use ficus_pg::{Session, within};
 use sqlx::PgConnection;
 
 use crate::{
@@ -110,7 +110,7 @@ impl Mover {
     ) -> Result<()> {
         let (source, target) =
             (self.database(direction.source()), self.database(direction.target()));
-        let mut connection = acquire(&source.follow).await.map_err(|e| source.error(e))?;
+        let mut connection = source.follow.acquire().await.map_err(|e| source.error(e))?;
         let look = source.ask(self.look(&mut connection, direction, "3:3:")).await?;
         if look.recovering {
             return Err(Error::NeedsRebase { reason: "the source is a standby".to_owned() });
@@ -132,7 +132,7 @@ impl Mover {
             .bind(look.system)
             .bind(look.timeline)
             .bind(&look.definitions)
-            .execute(on(&target.steps))
+            .execute(&target.steps)
             .await
         };
         bounded(target, "ficus.cursor", FENCE_BUDGET, call).await.map(drop)

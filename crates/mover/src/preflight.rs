@@ -1,7 +1,6 @@
 //! What stands against a switch or a completion, and what can be told of a move.
 
-use ficus_pg::on;
-use sqlx::PgPool;
+use ficus_pg::Pool;
 
 use crate::{
     Direction, Error, FenceState, Mover, Refusal, Result, Side,
@@ -90,7 +89,7 @@ impl Mover {
                             ELSE a.xact_start < clock_timestamp() - interval '250 ms' END)",
         )
         .bind(self.tables_of(side))
-        .fetch_all(on(&database.follow));
+        .fetch_all(&database.follow);
         let rows: Vec<(String, String)> = database.ask(rows).await?;
         Ok(rows
             .into_iter()
@@ -115,7 +114,7 @@ impl Mover {
                AND v.oid <> c.oid AND v.relnamespace <> 'ficus'::regnamespace",
         )
         .bind(&tables)
-        .fetch_all(on(&monolith.follow))
+        .fetch_all(&monolith.follow)
         .await
         .map_err(|e| monolith.error(e))?;
         for (table, view) in views {
@@ -129,7 +128,7 @@ impl Mover {
         )
         .bind(&retired)
         .bind(&tables)
-        .fetch_all(on(&monolith.follow))
+        .fetch_all(&monolith.follow)
         .await
         .map_err(|e| monolith.error(e))?;
         for name in taken {
@@ -155,7 +154,7 @@ impl Mover {
                        AND (tgenabled = 'A' OR tgenabled = 'D' AND name LIKE 'ficus\\_fence%'))",
             )
             .bind(self.tables_of(side))
-            .fetch_all(on(&database.follow));
+            .fetch_all(&database.follow);
             let broken: Vec<String> = database.ask(broken).await?;
             let next = "somebody changed it: cancel and prepare again";
             found.extend(broken.iter().map(|trigger| {
@@ -177,7 +176,7 @@ impl Mover {
                  FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relname = ANY ($1)",
             )
             .bind(from)
-            .fetch_one(on(&source.follow));
+            .fetch_one(&source.follow);
             let rows: i64 = source.ask(rows).await?;
             total += u64::try_from(rows).unwrap_or_default();
         }
@@ -188,19 +187,19 @@ impl Mover {
     pub async fn vacuum_target(&self, direction: Direction) -> Result<()> {
         let target = self.database(direction.target());
         for table in self.tables_of(direction.target()) {
-            let vacuum = sqlx::query(sql::vacuum(table)).execute(on(&target.follow)).await;
+            let vacuum = sqlx::query(sql::vacuum(table)).execute(&target.follow).await;
             vacuum.map_err(|e| target.error(e))?;
         }
         Ok(())
     }
 }
 
-async fn count_pending(pool: &PgPool, capability: &str, direction: Direction) -> sqlx::Result<i64> {
+async fn count_pending(pool: &Pool, capability: &str, direction: Direction) -> sqlx::Result<i64> {
     sqlx::query_scalar(
         "SELECT count(*) FROM ficus.reverify WHERE capability = $1 AND direction = $2",
     )
     .bind(capability)
     .bind(direction.as_str())
-    .fetch_one(on(pool))
+    .fetch_one(pool)
     .await
 }

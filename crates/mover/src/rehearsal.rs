@@ -2,7 +2,6 @@
 //! as by a customer of the new owner, comes back through the other direction's projection and is put into the source,
 //! each side in one call that takes everything back.
 
-use ficus_pg::on;
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
@@ -154,7 +153,7 @@ impl Mover {
             .bind(&touch.2)
             .bind(&ask)
             .bind(&asked)
-            .fetch_one(on(&database.rehearsals))
+            .fetch_one(&database.rehearsals)
             .await
         };
         match bounded(database, "every table", FENCE_BUDGET, call).await {

@@ -5,7 +5,6 @@ use crate::{
     fence::{FENCE_BUDGET, bounded},
     opening::flush_log,
 };
-use ficus_pg::{acquire, on};
 
 impl Mover {
     /// Holds or releases the capability's relay on this side. False if no relay has ever run there.
@@ -16,7 +15,7 @@ impl Mover {
                 .bind(&self.inner.capability)
                 .bind(attempt)
                 .bind(held)
-                .fetch_one(on(&database.steps))
+                .fetch_one(&database.steps)
                 .await
         };
         bounded(database, "ficus.relay", FENCE_BUDGET, call).await
@@ -26,7 +25,7 @@ impl Mover {
     pub async fn snapshot(&self, side: Side) -> Result<String> {
         let database = self.database(side);
         let look = async {
-            let mut connection = acquire(&database.follow).await?;
+            let mut connection = database.follow.acquire().await?;
             let snapshot = sqlx::query_scalar("SELECT pg_current_snapshot()::text")
                 .fetch_one(&mut *connection)
                 .await?;
@@ -49,7 +48,7 @@ impl Mover {
         )
         .bind(&self.inner.capability)
         .bind(snapshot)
-        .fetch_one(on(&database.follow));
+        .fetch_one(&database.follow);
         database.ask(confirmed).await
     }
 }

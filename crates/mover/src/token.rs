@@ -3,7 +3,7 @@
 use crate::{Error, Mover, Result, Side};
 use std::time::Duration;
 
-use ficus_pg::{on, within};
+use ficus_pg::within;
 
 /// For sessions to end, each of which has 5 s for it.
 const ENDING: Duration = Duration::from_mins(1);
@@ -21,7 +21,7 @@ impl Mover {
         let database = self.database(side);
         let token = sqlx::query_as("SELECT epoch, attempt FROM ficus.token WHERE capability = $1")
             .bind(&self.inner.capability)
-            .fetch_optional(on(&database.follow));
+            .fetch_optional(&database.follow);
         database.ask(token).await
     }
 
@@ -33,7 +33,7 @@ impl Mover {
             .bind(&self.inner.capability)
             .bind(attempt)
             .bind(epoch)
-            .fetch_one(on(&database.steps));
+            .fetch_one(&database.steps);
         if database.ask(raised).await? {
             Ok(())
         } else {
@@ -54,7 +54,7 @@ impl Mover {
         )
         .bind(&self.inner.capability)
         .bind(below)
-        .fetch_one(on(&database.follow));
+        .fetch_one(&database.follow);
         let ended: i64 = within(ENDING, ended).await.map_err(|e| database.error(e))?;
         Ok(u64::try_from(ended).unwrap_or_default())
     }

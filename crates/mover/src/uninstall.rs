@@ -4,7 +4,6 @@ use crate::{
     Direction, Mover, Result, Side,
     fence::{PATIENT, bounded, step},
 };
-use ficus_pg::on;
 
 /// What a retired table's name ends with.
 const RETIRED: &str = "_retired_by_ficus";
@@ -84,7 +83,7 @@ impl Mover {
                 .bind(attempt)
                 .bind(table)
                 .bind(fence_too)
-                .execute(on(&database.steps))
+                .execute(&database.steps)
                 .await
         };
         bounded(database, table, PATIENT, call).await.map(drop)
@@ -103,7 +102,7 @@ impl Mover {
                 .bind(&self.inner.capability)
                 .bind(attempt)
                 .bind(tables)
-                .execute(on(&database.steps))
+                .execute(&database.steps)
                 .await
         };
         bounded(database, "every table", PATIENT, call).await.map(drop)
@@ -127,7 +126,7 @@ impl Mover {
             sqlx::query(text)
                 .bind(&self.inner.capability)
                 .bind(attempt)
-                .execute(on(&database.steps))
+                .execute(&database.steps)
                 .await
         };
         bounded(database, "the log", PATIENT, call).await.map(drop)

@@ -4,8 +4,8 @@
 use std::time::{Duration, Instant};
 
 use ficus_owners::{Owners, Role, Side, View};
-use sqlx::{PgPool, migrate::Migrator};
-use trellis_testkit::{Database, Line, Migrations, Server, database, wait_until};
+use sqlx::migrate::Migrator;
+use trellis_testkit::{Database, Line, Migrations, Pool, Server, database, wait_until};
 use uuid::Uuid;
 
 static CONTROL: Migrator = sqlx::migrate!("../../services/controller/migrations");
@@ -13,7 +13,7 @@ const PENDING: Uuid = Uuid::from_u128(42);
 
 struct Control {
     database: Database,
-    pool: PgPool,
+    pool: Pool,
 }
 
 impl Control {

@@ -1,13 +1,12 @@
 //! What every service does with PostgreSQL: a pool, named transactions, the fence's refusal told apart, the
 //! snapshot cursor's text form, and migrations of an application beside those of the engine.
 //!
-//! A request: [`begin`] → statements → [`Transaction::commit`], or [`on`] for a single statement; [`fenced`] tells a
+//! A request: [`begin`] → statements → [`Transaction::commit`], or a reference to the [`Pool`] for a single statement; [`fenced`] tells a
 //! refusal of the fence from other errors, and [`progress`] whether the request may be repeated elsewhere.
 
 mod fence;
 mod metrics;
 mod migrate;
-mod on;
 mod pool;
 pub mod progress;
 mod session;
@@ -18,9 +17,8 @@ mod within;
 pub use fence::{FENCED_SQLSTATE, Fenced, fenced};
 pub use metrics::watch;
 pub use migrate::{Migrations, migrate};
-pub use on::{On, on};
-pub use pool::{apart, connect, options};
-pub use session::{Session, acquire};
+pub use pool::{Pool, connect, options};
+pub use session::Session;
 pub use snapshot::Snapshot;
 pub use transaction::{Transaction, begin, begin_with};
 pub use within::within;

@@ -4,8 +4,9 @@
 use std::{sync::LazyLock, time::Instant};
 
 use opentelemetry::{KeyValue, global, metrics::Histogram};
-use sqlx::PgPool;
 use tracing::Span;
+
+use crate::Pool;
 
 static DURATION: LazyLock<Histogram<f64>> = LazyLock::new(|| {
     global::meter("ficus-pg")
@@ -18,7 +19,7 @@ static DURATION: LazyLock<Histogram<f64>> = LazyLock::new(|| {
 
 /// Shows the pool's connections for as long as the process lives, which keeps the pool as long: once a process,
 /// for the pool that it has all along.
-pub fn watch(pool: &PgPool, name: &str) {
+pub fn watch(pool: &Pool, name: &str) {
     let name = KeyValue::new("db.client.connection.pool.name", name.to_owned());
     let max = i64::from(pool.options().get_max_connections());
     let pool = pool.clone();

@@ -8,11 +8,10 @@ use std::{
 };
 
 use sqlx::{
-    PgConnection, PgPool, Postgres, SqlSafeStr as _, pool::PoolConnection,
-    postgres::PgTransactionManager,
+    PgConnection, Postgres, SqlSafeStr as _, pool::PoolConnection, postgres::PgTransactionManager,
 };
 use sqlx_core::transaction::TransactionManager as _;
-use tokio::time::timeout;
+use tokio::{sync::OwnedSemaphorePermit, time::timeout};
 
 use crate::within;
 
@@ -23,44 +22,52 @@ const SILENCE: Duration = Duration::from_secs(3);
 /// any more. It is closed after that, though a slow statement of a sound server may go on.
 pub(crate) const RETURN: Duration = Duration::from_secs(5);
 
-/// A session of a pool, in a transaction unless it is from [`acquire`]. Dropped without [`Session::commit`] it is rolled
-/// back. It costs the round trips of sqlx's own, and goes back to its pool within 5 s, or is closed.
+/// A session of a pool, in a transaction unless it is from [`Pool::acquire`]. Dropped without [`Session::commit`] it is
+/// rolled back. It costs the round trips of sqlx's own, and goes back to its pool within 5 s, or is closed.
+///
+/// [`Pool::acquire`]: crate::Pool::acquire
 #[must_use = "a transaction that is dropped is rolled back"]
 #[derive(Debug)]
 pub struct Session {
-    connection: PoolConnection<Postgres>,
+    /// There until it is dropped or was given up.
+    connection: Option<PoolConnection<Postgres>>,
+    /// The next in line has it when the connection is back.
+    place: Option<OwnedSemaphorePermit>,
     open: bool,
 }
 
-/// A session for statements that are no transaction.
-pub async fn acquire(pool: &PgPool) -> sqlx::Result<Session> {
-    Ok(Session { connection: pool.acquire().await?, open: false })
-}
+const THERE: &str = "a session has its connection until it is dropped";
 
 impl Session {
-    /// Fails with [`sqlx::Error::PoolTimedOut`] if there is no connection or no answer within 3 s each.
-    pub(crate) async fn begin(pool: &PgPool, statement: &'static str) -> sqlx::Result<Self> {
-        let mut connection = pool.acquire().await?;
-        let begun = PgTransactionManager::begin(&mut connection, Some(statement.into_sql_str()));
+    pub(crate) fn new(connection: PoolConnection<Postgres>, place: OwnedSemaphorePermit) -> Self {
+        Self { connection: Some(connection), place: Some(place), open: false }
+    }
+
+    /// Fails with [`sqlx::Error::PoolTimedOut`] if there is no answer within 3 s.
+    pub(crate) async fn begin(mut self, statement: &'static str) -> sqlx::Result<Self> {
+        let begun = PgTransactionManager::begin(&mut self, Some(statement.into_sql_str()));
         match within(SILENCE, begun).await {
-            Ok(()) => Ok(Self { connection, open: true }),
+            Ok(()) => {
+                self.open = true;
+                Ok(self)
+            }
             Err(error) => {
                 // It may be in a transaction all the same, in which whoever gets it next would write.
-                drop(connection.detach());
+                drop(self.connection.take().map(PoolConnection::detach));
                 Err(error)
             }
         }
     }
 
     pub async fn commit(mut self) -> sqlx::Result<()> {
-        PgTransactionManager::commit(&mut self.connection).await?;
+        PgTransactionManager::commit(&mut self).await?;
         self.open = false;
         Ok(())
     }
 
     /// Rolls back, and waits until that is done.
     pub async fn rollback(mut self) -> sqlx::Result<()> {
-        PgTransactionManager::rollback(&mut self.connection).await?;
+        PgTransactionManager::rollback(&mut self).await?;
         self.open = false;
         Ok(())
     }
@@ -68,12 +75,16 @@ impl Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
+        let Some(mut connection) = self.connection.take() else { return };
         if self.open {
-            PgTransactionManager::start_rollback(&mut self.connection);
+            PgTransactionManager::start_rollback(&mut connection);
         }
         // What sqlx does where a connection is dropped, but for the limit. Dropped in the midst of it, it is closed.
-        let returned = self.connection.return_to_pool();
-        tokio::spawn(async move { timeout(RETURN, returned).await });
+        let (returned, place) = (connection.return_to_pool(), self.place.take());
+        tokio::spawn(async move {
+            let _ = timeout(RETURN, returned).await;
+            drop(place);
+        });
     }
 }
 
@@ -81,12 +92,12 @@ impl Deref for Session {
     type Target = PgConnection;
 
     fn deref(&self) -> &PgConnection {
-        &self.connection
+        self.connection.as_ref().expect(THERE)
     }
 }
 
 impl DerefMut for Session {
     fn deref_mut(&mut self) -> &mut PgConnection {
-        &mut self.connection
+        self.connection.as_mut().expect(THERE)
     }
 }

@@ -2,10 +2,10 @@
 
 use std::ops::{Deref, DerefMut};
 
-use sqlx::{PgConnection, PgPool};
+use sqlx::PgConnection;
 use tracing::Instrument as _;
 
-use crate::{Session, metrics::Timed, progress};
+use crate::{Pool, Session, metrics::Timed, progress};
 
 /// A transaction under way. Dropped without [`Transaction::commit`] it is rolled back.
 #[must_use = "a transaction that is dropped is rolled back"]
@@ -15,7 +15,7 @@ pub struct Transaction {
 }
 
 /// Begins a transaction; `name` tells in logs, traces and metrics which one it is.
-pub async fn begin(pool: &PgPool, name: &'static str) -> Result<Transaction, sqlx::Error> {
+pub async fn begin(pool: &Pool, name: &'static str) -> Result<Transaction, sqlx::Error> {
     let timed = Timed::begin(name);
     let inner = begin_with(pool, "BEGIN").instrument(timed.span().clone()).await?;
     Ok(Transaction { inner, timed })
@@ -26,9 +26,8 @@ pub async fn begin(pool: &PgPool, name: &'static str) -> Result<Transaction, sql
 /// open transaction, and what the next one writes in it would never be committed.
 ///
 /// Fails with [`sqlx::Error::PoolTimedOut`] if there is no connection or no answer within 3 s each.
-pub async fn begin_with(pool: &PgPool, statement: &'static str) -> Result<Session, sqlx::Error> {
-    let pool = pool.clone();
-    let begun = async move { Session::begin(&pool, statement).await }.in_current_span();
+pub async fn begin_with(pool: &Pool, statement: &'static str) -> Result<Session, sqlx::Error> {
+    let begun = pool.acquire().await?.begin(statement).in_current_span();
     tokio::spawn(begun).await.map_err(|_| sqlx::Error::WorkerCrashed)?
 }
 

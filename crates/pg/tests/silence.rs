@@ -2,8 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use ficus_pg::on;
-use sqlx::PgPool;
+use ficus_pg::Pool;
 use tokio::time::timeout;
 use trellis_testkit::{Database, Line, Server, database, wait_until};
 
@@ -13,7 +12,7 @@ const GIVEN_UP: Duration = Duration::from_millis(200);
 const FREE: Duration = Duration::from_secs(8);
 
 /// A pool of one connection, which is open and just going back, and what can be lost of it.
-async fn pool() -> (Line, PgPool, Database) {
+async fn pool() -> (Line, Pool, Database) {
     let database = database(Server::First, &[]).await;
     let line = Line::to(database.url()).await;
     let pool = ficus_pg::connect(line.url(), "test", 1).expect("a URL");
@@ -21,14 +20,14 @@ async fn pool() -> (Line, PgPool, Database) {
     (line, pool, database)
 }
 
-async fn ask(pool: &PgPool) -> sqlx::Result<()> {
-    sqlx::query("SELECT 1").execute(on(pool)).await.map(drop)
+async fn ask(pool: &Pool) -> sqlx::Result<()> {
+    sqlx::query("SELECT 1").execute(pool).await.map(drop)
 }
 
 /// What is idle for longer than 750 ms is asked before it is lent.
 const IDLE: Duration = Duration::from_secs(2);
 
-async fn is_free_in_time(pool: &PgPool) {
+async fn is_free_in_time(pool: &Pool) {
     let begun = Instant::now();
     while let Err(error) = ask(pool).await {
         assert!(matches!(error, sqlx::Error::PoolTimedOut), "{error}");

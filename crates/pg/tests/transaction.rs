@@ -13,7 +13,7 @@ async fn a_transaction_in_which_a_statement_failed_is_not_told_as_committed() {
     sqlx::query("SELECT 1 / 0").execute(&mut *transaction).await.expect_err("a refusal");
     transaction.commit().await.expect_err("nothing was committed");
     let there: bool = sqlx::query_scalar("SELECT to_regclass('written') IS NOT NULL")
-        .fetch_one(ficus_pg::on(&pool))
+        .fetch_one(&pool)
         .await
         .expect("an answer");
     assert!(!there);

@@ -5,8 +5,9 @@ use std::{
     time::Duration,
 };
 
+use ficus_pg::Pool;
 use sqlx::{
-    AssertSqlSafe, ConnectOptions, Connection, Executor, PgConnection, PgPool,
+    AssertSqlSafe, ConnectOptions, Connection, Executor, PgConnection,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
@@ -40,9 +41,10 @@ impl Database {
     }
 
     /// A pool of up to ten connections.
-    pub async fn pool(&self) -> PgPool {
+    pub async fn pool(&self) -> Pool {
         let options = PgPoolOptions::new().max_connections(10);
-        options.connect(&self.url).await.expect("failed to connect to the test's database")
+        let pool = options.connect(&self.url).await;
+        pool.expect("failed to connect to the test's database").into()
     }
 
     /// A connection of its own.

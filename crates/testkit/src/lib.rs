@@ -20,7 +20,7 @@ mod setting;
 mod wait;
 
 pub use database::{Database, database};
-pub use ficus_pg::Migrations;
+pub use ficus_pg::{Migrations, Pool};
 pub use killable::Killable;
 pub use line::Line;
 pub use locks::{Lock, LockSampler};

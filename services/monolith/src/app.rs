@@ -11,11 +11,10 @@ use axum::routing::get;
 use axum::serve::ListenerExt;
 use ficus_events::{Consumer, ConsumerConfig, Relay};
 use ficus_owners::{Owners, Role, Side};
-use ficus_pg::Migrations;
+use ficus_pg::{Migrations, Pool};
 use ficus_process::{InFlight, Shutdown};
 use ficus_rpc::incoming;
 use ficus_rpc::observe::ServedLayer;
-use sqlx::PgPool;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tonic::transport::server::{Router as GrpcRouter, Server as Grpc};
@@ -135,7 +134,7 @@ struct Trellis {
 }
 
 impl Trellis {
-    fn wire(config: &Config, pool: &PgPool, owners: &Owners) -> anyhow::Result<Self> {
+    fn wire(config: &Config, pool: &Pool, owners: &Owners) -> anyhow::Result<Self> {
         let sessions = Arc::new(Sessions::default());
         let users = auth::Store::new(pool.clone());
         let directory: Arc<dyn auth::Directory> = Arc::new(auth::Local(users.clone()));
@@ -143,7 +142,7 @@ impl Trellis {
         let store = notifications::Store::new(pool.clone());
         let outgoing = Outgoing { broker: config.kafka_brokers.is_some() };
         // A claim that cannot be renewed, because requests wait for connections, is a mail that is sent twice.
-        let apart = ficus_pg::apart(pool, MAIL_CONNECTIONS);
+        let apart = pool.apart(MAIL_CONNECTIONS);
         let mails = notifications::Store::new(apart.clone());
         let persons: Arc<dyn auth::Directory> = Arc::new(auth::Local(auth::Store::new(apart)));
         let in_flight = InFlight::default();
@@ -229,7 +228,7 @@ async fn grpc(inside: Inside) -> anyhow::Result<GrpcRouter<Stack<ServedLayer, Id
 
 /// Applies events while the monolith owns notifications. Group and member are named like the service's,
 /// so that a new owner takes the partitions over at once.
-fn consumer(brokers: &str, owners: &Owners, pool: &PgPool) -> Consumer {
+fn consumer(brokers: &str, owners: &Owners, pool: &Pool) -> Consumer {
     let config = ConsumerConfig::new(brokers, "trellis.notifications", "notifications-0", &TOPICS);
     let handler = Arc::new(Incoming(notifications::Store::new(pool.clone())));
     Consumer::new(config, owners.clone(), notifications::NAME, Side::Monolith, handler)

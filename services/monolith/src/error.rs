@@ -22,9 +22,9 @@ pub fn refusal(error: &sqlx::Error) -> Error {
     }
     match error {
         sqlx::Error::PoolTimedOut | sqlx::Error::Io(_) | sqlx::Error::PoolClosed => {
-            tracing::warn!(%error, "database is away");
+            tracing::warn!(%error, "the database did not answer in time");
             if progress::untouched() {
-                Error::unavailable("unavailable", "the database is away")
+                Error::unavailable("unavailable", "the database did not answer in time; try again")
             } else {
                 Error::outcome_unknown()
             }

@@ -33,7 +33,10 @@ impl Error {
         match error {
             sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::Io(_) => {
                 if progress::untouched() {
-                    ficus_rpc::Error::unavailable("unavailable", "the database is away")
+                    ficus_rpc::Error::unavailable(
+                        "unavailable",
+                        "the database did not answer in time; try again",
+                    )
                 } else {
                     ficus_rpc::Error::outcome_unknown()
                 }

@@ -6,9 +6,9 @@ mod support;
 use std::time::Duration;
 
 use ficus_events::{NewEvent, Relay};
+use ficus_pg::Pool;
 use ficus_process::Shutdown;
 use prost::Message;
-use sqlx::PgPool;
 use support::{MailServer, Service, monolith_database};
 use trellis_contracts::events::v1::{CommentCreated, TaskAssigned, UserSignedUp};
 use trellis_testkit::{kafka, unique, wait_until};
@@ -70,7 +70,7 @@ async fn seed(service: &Service) {
 }
 
 /// Tells of a sign-up, an assignment and a mention, each of the person.
-async fn tell(pool: &PgPool, user_id: i64) {
+async fn tell(pool: &Pool, user_id: i64) {
     let signed_up = UserSignedUp { user_id, workspace_id: 1 };
     let assigned = TaskAssigned { task_id: 3, workspace_id: 1, actor_id: 2, assignee_id: user_id };
     let mentioned_user_ids = vec![user_id];

@@ -6,6 +6,7 @@ mod support;
 use std::time::Duration;
 
 use ficus_owners::{Owners, Side, View};
+use ficus_pg::Pool;
 use ficus_process::Shutdown;
 use sqlx::{AssertSqlSafe, PgPool};
 use support::{MailServer, directory, service_database};
@@ -21,7 +22,7 @@ const OURS: View =
     View { owner: Side::Service, epoch: 2, pending: None, unfinished: true, retired: false };
 
 struct Worker {
-    pool: PgPool,
+    pool: Pool,
     owners: Owners,
     shutdown: Shutdown,
     task: JoinHandle<()>,
@@ -265,7 +266,7 @@ async fn mails_are_sent_once_while_requests_have_every_connection() {
         .map(|pool| async move { pool.acquire().await.unwrap() })
         .collect();
     let other = sqlx::PgPool::connect_with(worker.pool.connect_options().as_ref().clone());
-    let other = Worker { pool: other.await.unwrap(), ..worker };
+    let other = Worker { pool: other.await.unwrap().into(), ..worker };
     let mut held = Vec::new();
     for request in requests {
         held.push(request.await);

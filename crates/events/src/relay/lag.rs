@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use ficus_pg::on;
-use sqlx::{PgExecutor, PgPool};
+use ficus_pg::Pool;
+use sqlx::PgExecutor;
 
 /// What a relay has not yet sent and confirmed. The same in SQL: `ficus.relay_lag(capability)`.
 #[derive(Clone, Debug)]
@@ -18,8 +18,8 @@ pub struct Lag {
 }
 
 /// How far the relay of `capability` is behind this database's outbox; where none has run, all of it.
-pub async fn lag(pool: &PgPool, capability: &str) -> sqlx::Result<Lag> {
-    read(on(pool), capability).await
+pub async fn lag(pool: &Pool, capability: &str) -> sqlx::Result<Lag> {
+    read(pool, capability).await
 }
 
 pub async fn read(executor: impl PgExecutor<'_>, capability: &str) -> sqlx::Result<Lag> {

@@ -4,8 +4,9 @@
 
 use std::time::{Duration, Instant};
 
-use ficus_pg::{on, within};
-use sqlx::{PgPool, postgres::types::PgInterval};
+use ficus_pg::Pool;
+use ficus_pg::within;
+use sqlx::postgres::types::PgInterval;
 
 use super::source;
 
@@ -27,11 +28,11 @@ pub struct Lease {
 
 /// The lease, if nobody holds it. The first one of all makes the relay's row, at a snapshot that has
 /// seen nothing, so that what is in the outbox already is published. Fails after 3 s without an answer.
-pub async fn acquire(pool: &PgPool, capability: &str, holder: &str) -> sqlx::Result<Option<Lease>> {
+pub async fn acquire(pool: &Pool, capability: &str, holder: &str) -> sqlx::Result<Option<Lease>> {
     within(PATIENCE, ask(pool, capability, holder)).await
 }
 
-async fn ask(pool: &PgPool, capability: &str, holder: &str) -> sqlx::Result<Option<Lease>> {
+async fn ask(pool: &Pool, capability: &str, holder: &str) -> sqlx::Result<Option<Lease>> {
     let asked_at = Instant::now();
     let mut taken = take(pool, capability, holder).await?;
     if taken.is_none() && register(pool, capability).await? {
@@ -44,7 +45,7 @@ async fn ask(pool: &PgPool, capability: &str, holder: &str) -> sqlx::Result<Opti
 /// Where the end has passed, or is more than two lengths of a lease ahead: then the server's clock has stepped back, and
 /// who led may be dead. One that lives, and renewed before that step, is deposed before its time, which costs a page
 /// sent twice: its token is over, so it advances nothing.
-async fn take(pool: &PgPool, capability: &str, holder: &str) -> sqlx::Result<Option<i64>> {
+async fn take(pool: &Pool, capability: &str, holder: &str) -> sqlx::Result<Option<i64>> {
     sqlx::query_scalar!(
         "UPDATE ficus.relay
          SET holder = $2, token = token + 1, expires_at = clock_timestamp() + $3
@@ -55,13 +56,13 @@ async fn take(pool: &PgPool, capability: &str, holder: &str) -> sqlx::Result<Opt
         holder,
         duration(),
     )
-    .fetch_optional(on(pool))
+    .fetch_optional(pool)
     .await
 }
 
 /// True if the row was not there.
-async fn register(pool: &PgPool, capability: &str) -> sqlx::Result<bool> {
-    let source = source::now(on(pool)).await?;
+async fn register(pool: &Pool, capability: &str) -> sqlx::Result<bool> {
+    let source = source::now(pool).await?;
     let registered = sqlx::query!(
         "INSERT INTO ficus.relay (capability, snap, system_identifier, timeline)
          VALUES ($1, '1:1:', $2, $3)
@@ -70,11 +71,11 @@ async fn register(pool: &PgPool, capability: &str) -> sqlx::Result<bool> {
         source.system_identifier,
         source.timeline,
     );
-    Ok(registered.execute(on(pool)).await?.rows_affected() == 1)
+    Ok(registered.execute(pool).await?.rows_affected() == 1)
 }
 
 /// Renews the lease; returns when it is lost, or could not be renewed in time.
-pub async fn keep(pool: &PgPool, lease: &Lease) {
+pub async fn keep(pool: &Pool, lease: &Lease) {
     let mut end = lease.asked_at + DURATION;
     while Instant::now() < end {
         tokio::time::sleep(RENEWAL).await;
@@ -87,7 +88,7 @@ pub async fn keep(pool: &PgPool, lease: &Lease) {
     }
 }
 
-async fn renew(pool: &PgPool, lease: &Lease) -> sqlx::Result<bool> {
+async fn renew(pool: &Pool, lease: &Lease) -> sqlx::Result<bool> {
     let renewed = sqlx::query!(
         "UPDATE ficus.relay SET expires_at = clock_timestamp() + $4
          WHERE capability = $1 AND holder = $2 AND token = $3",
@@ -96,11 +97,11 @@ async fn renew(pool: &PgPool, lease: &Lease) -> sqlx::Result<bool> {
         lease.token,
         duration(),
     );
-    Ok(renewed.execute(on(pool)).await?.rows_affected() == 1)
+    Ok(renewed.execute(pool).await?.rows_affected() == 1)
 }
 
 /// Lets the next leader begin at once. Fails after 3 s without an answer.
-pub async fn release(pool: &PgPool, lease: &Lease) -> sqlx::Result<()> {
+pub async fn release(pool: &Pool, lease: &Lease) -> sqlx::Result<()> {
     let released = sqlx::query!(
         "UPDATE ficus.relay SET expires_at = '-infinity'
          WHERE capability = $1 AND holder = $2 AND token = $3",
@@ -108,7 +109,7 @@ pub async fn release(pool: &PgPool, lease: &Lease) -> sqlx::Result<()> {
         lease.holder,
         lease.token,
     );
-    within(PATIENCE, released.execute(on(pool))).await.map(drop)
+    within(PATIENCE, released.execute(pool)).await.map(drop)
 }
 
 fn duration() -> PgInterval {

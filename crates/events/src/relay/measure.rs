@@ -2,12 +2,13 @@
 
 use std::{sync::LazyLock, time::Duration};
 
+use ficus_pg::Pool;
 use ficus_pg::within;
 use opentelemetry::{
     KeyValue, global,
     metrics::{Counter, Gauge},
 };
-use sqlx::{PgConnection, PgPool};
+use sqlx::PgConnection;
 
 use super::lag;
 
@@ -60,7 +61,7 @@ impl Drop for Shown {
 }
 
 /// Measures every five seconds, for ever.
-pub async fn run(pool: &PgPool, capability: &str) {
+pub async fn run(pool: &Pool, capability: &str) {
     let shown = Shown([KeyValue::new("capability", capability.to_owned())]);
     loop {
         if let Err(error) = within(SILENCE, measure(pool, capability, &shown.0)).await {
@@ -70,7 +71,7 @@ pub async fn run(pool: &PgPool, capability: &str) {
     }
 }
 
-async fn measure(pool: &PgPool, capability: &str, label: &[KeyValue]) -> sqlx::Result<()> {
+async fn measure(pool: &Pool, capability: &str, label: &[KeyValue]) -> sqlx::Result<()> {
     let mut tx = ficus_pg::begin_with(pool, BEGIN).await?;
     let lag = lag::read(&mut *tx, capability).await?;
     EVENTS.record(lag.events, label);

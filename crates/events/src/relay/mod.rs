@@ -14,8 +14,8 @@ mod work;
 
 use std::sync::Arc;
 
+use ficus_pg::Pool;
 use ficus_process::Shutdown;
-use sqlx::PgPool;
 use tokio::sync::Notify;
 
 use crate::Kafka;
@@ -32,7 +32,7 @@ const CONNECTIONS: u32 = 4;
 /// Events are published at least once. It stops, and says why in `ficus.relay.stopped`, when the
 /// database is not the one it has read so far or when a key's version goes back.
 pub struct Relay {
-    pool: PgPool,
+    pool: Pool,
     kafka: Kafka,
     capability: String,
     instance: String,
@@ -54,13 +54,13 @@ impl Relay {
     /// `instance` names this process in the lease and must not be shared by two that run at once. The relay has four
     /// connections of its own, as `pool` makes them: it must not lose its lease because requests wait for `pool`.
     pub fn new(
-        pool: &PgPool,
+        pool: &Pool,
         kafka: impl Into<Kafka>,
         capability: impl Into<String>,
         instance: impl Into<String>,
     ) -> Self {
         Self {
-            pool: ficus_pg::apart(pool, CONNECTIONS),
+            pool: pool.apart(CONNECTIONS),
             kafka: kafka.into(),
             capability: capability.into(),
             instance: instance.into(),

@@ -7,9 +7,10 @@
 
 use std::{collections::HashMap, time::Duration};
 
+use ficus_pg::Pool;
 use ficus_pg::within;
 use ficus_process::fault;
-use sqlx::{PgConnection, PgPool};
+use sqlx::PgConnection;
 
 use super::{
     lease::Lease,
@@ -90,7 +91,7 @@ pub struct Read {
 /// has the server's log flushed past what was read, so nothing that leaves can be undone by a crash of the server: one
 /// that has crashed meanwhile has ended the session. `None` as for [`position::read`].
 pub async fn next(
-    pool: &PgPool,
+    pool: &Pool,
     lease: &Lease,
     unconfirmed: Option<&Read>,
     Patience(tries): Patience,
@@ -100,7 +101,7 @@ pub async fn next(
 }
 
 async fn take(
-    pool: &PgPool,
+    pool: &Pool,
     lease: &Lease,
     unconfirmed: Option<&Read>,
     begin: &'static str,
@@ -242,7 +243,7 @@ mod tests {
     const CAPABILITY: &str = "library";
 
     /// A database with an empty outbox, and the lease on it. The database lasts as long as its handle.
-    async fn leading() -> (Database, PgPool, Lease) {
+    async fn leading() -> (Database, Pool, Lease) {
         let migrations =
             Migrations { migrator: &crate::MIGRATOR, table: "_sqlx_migrations_events" };
         let database = database(Server::First, &[migrations]).await;
@@ -264,7 +265,7 @@ mod tests {
     }
 
     /// Takes a round's pages; how long each was, and all their ids.
-    async fn round(pool: &PgPool, lease: &Lease) -> (Vec<usize>, Vec<i64>) {
+    async fn round(pool: &Pool, lease: &Lease) -> (Vec<usize>, Vec<i64>) {
         let (mut lengths, mut ids) = (Vec::new(), Vec::new());
         loop {
             let read = next(pool, lease, None, Patience::default()).await.unwrap().unwrap();
@@ -310,7 +311,7 @@ mod tests {
         append(&mut pool.acquire().await.unwrap(), 300_000).await;
         let options = PgConnectOptions::clone(&pool.connect_options());
         let short = options.options([("statement_timeout", "20ms")]);
-        let short = PgPoolOptions::new().connect_lazy_with(short);
+        let short = Pool::from(PgPoolOptions::new().connect_lazy_with(short));
         let mut conn = pool.acquire().await.unwrap();
         let position = position::read(&mut conn, &lease).await.unwrap().unwrap();
         let mut request = short.acquire().await.unwrap();

@@ -1,8 +1,8 @@
 //! How far the relay has come: a snapshot P that is confirmed, and within the round after it the
 //! round's snapshot S and the last id that is confirmed.
 
-use ficus_pg::on;
-use sqlx::{PgConnection, PgPool};
+use ficus_pg::Pool;
+use sqlx::PgConnection;
 
 use super::{lease::Lease, page::Page, source::Source};
 
@@ -44,7 +44,7 @@ pub struct Position {
 ///
 /// The order in the subqueries has the planner use the index: with `EXISTS` it expects to meet a row at
 /// once and reads the whole outbox when there is none (37 ms instead of 0.1 ms on 400,000 rows).
-pub async fn has_work(pool: &PgPool, lease: &Lease) -> sqlx::Result<Option<bool>> {
+pub async fn has_work(pool: &Pool, lease: &Lease) -> sqlx::Result<Option<bool>> {
     sqlx::query_scalar!(
         r#"SELECT NOT relay.held AND relay.stopped IS NULL AND coalesce(
                relay.round_snap IS NOT NULL OR (
@@ -66,7 +66,7 @@ pub async fn has_work(pool: &PgPool, lease: &Lease) -> sqlx::Result<Option<bool>
         lease.holder,
         lease.token,
     )
-    .fetch_optional(on(pool))
+    .fetch_optional(pool)
     .await
 }
 
@@ -95,7 +95,7 @@ pub async fn read(conn: &mut PgConnection, lease: &Lease) -> sqlx::Result<Option
 /// The page is confirmed by the broker. False if this relay no longer leads: then nothing is changed,
 /// and the new leader sends the page again.
 pub async fn advance(
-    pool: &PgPool,
+    pool: &Pool,
     lease: &Lease,
     Position { at: from, .. }: &Position,
     page: &Page,
@@ -115,11 +115,11 @@ pub async fn advance(
         from.snap,
         from.round_id,
     );
-    Ok(advanced.execute(on(pool)).await?.rows_affected() == 1)
+    Ok(advanced.execute(pool).await?.rows_affected() == 1)
 }
 
 /// Stops the relay, this one and every later leader, until a person has cleared the reason.
-pub async fn stop(pool: &PgPool, lease: &Lease, reason: &str) -> sqlx::Result<()> {
+pub async fn stop(pool: &Pool, lease: &Lease, reason: &str) -> sqlx::Result<()> {
     sqlx::query!(
         "UPDATE ficus.relay SET stopped = $4 WHERE capability = $1 AND holder = $2 AND token = $3",
         lease.capability,
@@ -127,7 +127,7 @@ pub async fn stop(pool: &PgPool, lease: &Lease, reason: &str) -> sqlx::Result<()
         lease.token,
         reason,
     )
-    .execute(on(pool))
+    .execute(pool)
     .await?;
     Ok(())
 }
@@ -145,11 +145,11 @@ mod tests {
 
     const CAPABILITY: &str = "library";
 
-    async fn lease(pool: &PgPool, holder: &str) -> Lease {
+    async fn lease(pool: &Pool, holder: &str) -> Lease {
         lease::acquire(pool, CAPABILITY, holder).await.unwrap().unwrap()
     }
 
-    async fn append_one(pool: &PgPool) {
+    async fn append_one(pool: &Pool) {
         let event = NewEvent {
             capability: CAPABILITY,
             topic: "t",

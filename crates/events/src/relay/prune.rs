@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use ficus_pg::within;
-use sqlx::PgPool;
+use ficus_pg::{Pool, within};
 
 const INTERVAL: Duration = Duration::from_mins(1);
 const CHUNK: i64 = 5_000;
@@ -13,7 +12,7 @@ const SILENCE: Duration = Duration::from_secs(70);
 const BEGIN: &str = "BEGIN; SET LOCAL statement_timeout = '1min'";
 
 /// Prunes for ever.
-pub async fn run(pool: &PgPool, capability: &str) {
+pub async fn run(pool: &Pool, capability: &str) {
     loop {
         tokio::time::sleep(INTERVAL).await;
         match prune(pool, capability).await {
@@ -25,7 +24,7 @@ pub async fn run(pool: &PgPool, capability: &str) {
 }
 
 /// Deletes events that every leader's position has long seen, 15 minutes after they were appended.
-async fn prune(pool: &PgPool, capability: &str) -> sqlx::Result<u64> {
+async fn prune(pool: &Pool, capability: &str) -> sqlx::Result<u64> {
     let mut pruned = 0;
     loop {
         let chunk = within(SILENCE, prune_chunk(pool, capability)).await?;
@@ -36,7 +35,7 @@ async fn prune(pool: &PgPool, capability: &str) -> sqlx::Result<u64> {
     }
 }
 
-async fn prune_chunk(pool: &PgPool, capability: &str) -> sqlx::Result<u64> {
+async fn prune_chunk(pool: &Pool, capability: &str) -> sqlx::Result<u64> {
     let mut tx = ficus_pg::begin_with(pool, BEGIN).await?;
     let deleted = sqlx::query!(
         "DELETE FROM ficus.outbox WHERE id IN (

@@ -7,9 +7,9 @@ use ficus_events::{
     ApplyError, Consumer, ConsumerConfig, Event, Handler, MIGRATOR, NewEvent, Relay, append,
 };
 use ficus_owners::{Owners, Side, View};
-use ficus_pg::Transaction;
+use ficus_pg::{Pool, Transaction};
 use ficus_process::Shutdown;
-use sqlx::{PgConnection, PgPool};
+use sqlx::PgConnection;
 use tokio::{runtime::Runtime, task::JoinHandle};
 use trellis_testkit::{Database, Migrations, Server, database, kafka, unique, wait_until};
 use uuid::Uuid;
@@ -40,7 +40,7 @@ const TABLES: &str = "
 
 /// One writer's database with relay and consumer of its own; all that runs ends with it.
 pub struct Bench {
-    pub pool: PgPool,
+    pub pool: Pool,
     pub broker: String,
     pub topic: String,
     pub group: String,
@@ -166,7 +166,7 @@ impl Drop for Bench {
 /// One that applies the topic's events in the database behind `pool`.
 pub fn consumer(
     broker: String,
-    pool: PgPool,
+    pool: Pool,
     group: &str,
     topic: &str,
     owners: &Owners,
@@ -186,7 +186,7 @@ pub fn owners(side: Side) -> Owners {
 
 /// Applies events to `applied`; the payload says what is to go wrong.
 struct Shelf {
-    pool: PgPool,
+    pool: Pool,
     side: Side,
 }
 

@@ -40,7 +40,7 @@ const WATCH: &str = "
 async fn process() {
     let options: PgConnectOptions = std::env::var(DATABASE).unwrap().parse().unwrap();
     let pool = PgPool::connect_with(options.application_name("woken")).await.unwrap();
-    Relay::new(&pool, kafka(), CAPABILITY, "woken").run(Shutdown::new()).await;
+    Relay::new(&pool.into(), kafka(), CAPABILITY, "woken").run(Shutdown::new()).await;
 }
 
 fn start(bench: &Bench, failpoint: &str) -> Program {

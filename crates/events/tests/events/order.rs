@@ -8,9 +8,9 @@ use std::{
 
 use ficus_events::lag;
 use ficus_owners::{Owners, Side};
+use ficus_pg::Pool;
 use ficus_process::trace;
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
-use sqlx::PgPool;
 use tokio::task::JoinSet;
 use tracing::Instrument as _;
 use trellis_testkit::{noticed, setting};
@@ -33,7 +33,7 @@ fn events_wanted() -> usize {
 
 /// Begins early, which gives its transactions low numbers, and commits late, so that lower ids become visible
 /// after higher ones; sometimes it does not commit at all. Returns how many events it has committed.
-async fn writer(bench: Arc<Bench>, pool: PgPool, number: usize, seed: u64) -> usize {
+async fn writer(bench: Arc<Bench>, pool: Pool, number: usize, seed: u64) -> usize {
     let mut random = StdRng::seed_from_u64(seed.wrapping_add(number as u64));
     let mut committed = 0;
     while committed < events_wanted() / WRITERS {

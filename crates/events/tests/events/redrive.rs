@@ -194,7 +194,8 @@ async fn process() {
     let said = |name| std::env::var(name).unwrap();
     let pool = PgPool::connect(&said(DATABASE)).await.unwrap();
     let owners = owners(Side::Monolith);
-    let consumer = consumer(kafka(), pool, &said(GROUP), &said(TOPIC), &owners, Side::Monolith);
+    let consumer =
+        consumer(kafka(), pool.into(), &said(GROUP), &said(TOPIC), &owners, Side::Monolith);
     consumer.run(Shutdown::new()).await;
 }
 

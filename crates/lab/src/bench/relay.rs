@@ -113,7 +113,8 @@ struct Running {
 
 impl Relays {
     fn start(&self, capability: &str) -> Running {
-        let relay = Relay::new(&self.pool, self.brokers.as_str(), capability, "bench");
+        let relay =
+            Relay::new(&self.pool.clone().into(), self.brokers.as_str(), capability, "bench");
         let (waker, shutdown) = (relay.waker(), Shutdown::new());
         let task = tokio::spawn(relay.run(shutdown.clone()));
         Running { waker, shutdown, task }

@@ -33,8 +33,8 @@ A stack of this clone that is up is stopped and removed first. Each victim is st
 death, or as --away says, and the next blow falls when all is normal again. Notifications move there and back all the while.
 
 Exit status: 0 only if nothing was lost, doubled, out of order or stale, nothing died by itself, all was normal soon
-after each blow (15 s; events and mails 60 s after a broker listens again and as long again as it did not; 99 of 100
-requests 3 s after a database answers) and until the next, most writes were acknowledged, and the owner changed all the while.
+after each blow (15 s; 99 of 100 requests 3 s after a database answers; events and mails 60 s after a broker listens
+again and as long again as it did not, and longer after one blow of twenty) and until the next, most writes were acknowledged, and the owner changed all the while.
 
 Examples:
   lab kill

@@ -1,6 +1,6 @@
 //! Programs that die between what they did and writing it down.
 
-use sqlx::PgPool;
+use trellis_testkit::Pool;
 use trellis_testkit::wait_until;
 
 use crate::people::{People, Person};
@@ -103,7 +103,7 @@ async fn what_a_consumer_had_applied_when_it_died_is_not_applied_again() {
     assert_eq!((scene.items(first).await, scene.mails(first).await), (1, 1));
 }
 
-async fn hold(pool: &PgPool, capabilities: &[&str], held: bool) {
+async fn hold(pool: &Pool, capabilities: &[&str], held: bool) {
     let statement = "UPDATE ficus.relay SET held = $1 WHERE capability = ANY ($2)";
     let done = sqlx::query(statement).bind(held).bind(capabilities).execute(pool).await.unwrap();
     assert_eq!(done.rows_affected(), u64::try_from(capabilities.len()).unwrap());

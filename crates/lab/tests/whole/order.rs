@@ -5,9 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
-use sqlx::PgPool;
 use tokio::task::JoinHandle;
-use trellis_testkit::wait_until;
+use trellis_testkit::{Pool, wait_until};
 
 use crate::broker::Message;
 use crate::moves::{done, switch};
@@ -150,13 +149,13 @@ async fn stopped(stack: &Stack) {
     wait_until("the controller stops", PATIENCE, async || stack.is_stopped("controller")).await;
 }
 
-async fn hold(pool: &PgPool, held: bool) {
+async fn hold(pool: &Pool, held: bool) {
     let statement = "UPDATE ficus.relay SET held = $1 WHERE capability = 'notifications'";
     let done = sqlx::query(statement).bind(held).execute(pool).await.unwrap();
     assert_eq!(done.rows_affected(), 1);
 }
 
-async fn unsent(pool: &PgPool) -> i64 {
+async fn unsent(pool: &Pool) -> i64 {
     ficus_events::lag(pool, "notifications").await.unwrap().events
 }
 

@@ -6,10 +6,9 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use sqlx::PgPool;
 use tokio::sync::{Mutex, MutexGuard};
 use trellis_lab::servers::ports;
-use trellis_testkit::{Database, Program, Server, binary, database, unique, wait_until};
+use trellis_testkit::{Database, Pool, Program, Server, binary, database, unique, wait_until};
 
 use crate::broker::Broker;
 
@@ -25,8 +24,8 @@ pub const PROGRAMS: [&str; 5] = ["sandbox", "monolith", "gateway", "controller",
 pub struct Stack {
     programs: BTreeMap<&'static str, Program>,
     places: Places,
-    pub monolith: PgPool,
-    pub service: PgPool,
+    pub monolith: Pool,
+    pub service: Pool,
     environment: Vec<(&'static str, String)>,
     folder: PathBuf,
     pub broker: Broker,

@@ -1,6 +1,5 @@
 //! The cursor's row in the target: loaded once, compared and swapped with every page.
 
-use ficus_pg::{acquire, on};
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -75,7 +74,7 @@ impl Cursor {
         .bind(&mover.inner.capability)
         .bind(direction.as_str())
         .bind(epoch)
-        .fetch_optional(on(&target.follow))
+        .fetch_optional(&target.follow)
         .await
         .map_err(|e| target.error(e))?
         .ok_or_else(|| lost(mover, direction))
@@ -133,7 +132,7 @@ impl Cursor {
         let mut next = self.clone();
         next.version += 1;
         next.verify = Verify::default();
-        let mut connection = acquire(&target.follow).await.map_err(|e| target.error(e))?;
+        let mut connection = target.follow.acquire().await.map_err(|e| target.error(e))?;
         let swapped = self.swap(&next, mover, direction, &mut connection).await;
         if !swapped.map_err(|e| target.error(e))? {
             return Err(lost(mover, direction));

@@ -1,6 +1,6 @@
 //! How large pages and chunks are, and when the log is pruned.
 
-use ficus_pg::{on, within};
+use ficus_pg::within;
 use std::{
     collections::VecDeque,
     time::{Duration, Instant},
@@ -103,7 +103,7 @@ impl Follower {
             let removed = sqlx::query_scalar("SELECT ficus.prune($1, $2::text::pg_snapshot)")
                 .bind(&self.mover.inner.capability)
                 .bind(&snap)
-                .fetch_one(on(&source.follow));
+                .fetch_one(&source.follow);
             let removed: i64 = within(SILENCE, removed).await.map_err(|e| source.error(e))?;
             if removed < 10_000 {
                 return Ok(());

@@ -1,6 +1,5 @@
 //! What was changed since it was compared: a table in the target, written with each page, and its copy here.
 
-use ficus_pg::on;
 use std::collections::{BTreeMap, BTreeSet};
 
 use sqlx::{PgConnection, types::Json};
@@ -31,7 +30,7 @@ impl Pending {
         )
         .bind(&mover.inner.capability)
         .bind(direction.as_str())
-        .fetch_all(on(&target.follow))
+        .fetch_all(&target.follow)
         .await
         .map_err(|e| target.error(e))?;
         let mut pending = Self::default();

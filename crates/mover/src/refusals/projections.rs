@@ -1,6 +1,5 @@
 //! Projections that do not give their table's rows, or read what no capture sees. Tried as temporary views.
 
-use ficus_pg::acquire;
 use sqlx::PgConnection;
 
 use crate::{
@@ -30,7 +29,7 @@ impl Mover {
         let (source, target) =
             (self.database(direction.source()), self.database(direction.target()));
         let mut trial = source.write().await?;
-        let mut at_target = acquire(&target.follow).await.map_err(|e| target.error(e))?;
+        let mut at_target = target.follow.acquire().await.map_err(|e| target.error(e))?;
         let mut found = Vec::new();
         for table in self.inner.definition.tables(direction) {
             let into = describe(&mut at_target, &sql::table(&table.table)).await;

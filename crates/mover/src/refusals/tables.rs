@@ -1,7 +1,6 @@
 //! Tables, sequences and settings that a move cannot live with.
 
 use crate::{Mover, Refusal, Result, Side, definition::Table, sql};
-use ficus_pg::on;
 
 /// Each row: what it is about, why it is refused, what to do. $1 are the capability's tables on this side.
 const TABLES: &str = "
@@ -82,7 +81,7 @@ impl Mover {
     pub(super) async fn table_refusals(&self, side: Side) -> Result<Vec<Refusal>> {
         let database = self.database(side);
         let rows =
-            sqlx::query_as(TABLES).bind(self.tables_of(side)).fetch_all(on(&database.follow)).await;
+            sqlx::query_as(TABLES).bind(self.tables_of(side)).fetch_all(&database.follow).await;
         let mut found = refusals(side, rows.map_err(|e| database.error(e))?);
         for table in self.inner.definition.tables(side.outward().opposite()) {
             let key: Option<Vec<String>> = sqlx::query_scalar(
@@ -91,7 +90,7 @@ impl Mover {
                  WHERE i.indrelid = to_regclass($1) AND i.indisprimary",
             )
             .bind(sql::table(&table.table))
-            .fetch_one(on(&database.follow))
+            .fetch_one(&database.follow)
             .await
             .map_err(|e| database.error(e))?;
             let mut named = table.key.clone();
@@ -117,7 +116,7 @@ impl Mover {
         )
         .bind(sql::table(&table.table))
         .bind(&table.covers)
-        .fetch_one(on(&database.follow))
+        .fetch_one(&database.follow)
         .await
         .map_err(|e| database.error(e))?;
         let reason = |names| {
@@ -133,7 +132,7 @@ impl Mover {
         let rows = sqlx::query_as(SEQUENCES)
             .bind(self.tables_of(side))
             .bind(named)
-            .fetch_all(on(&database.follow))
+            .fetch_all(&database.follow)
             .await;
         Ok(refusals(side, rows.map_err(|e| database.error(e))?))
     }
@@ -147,7 +146,7 @@ impl Mover {
                             WHERE s.setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
                               AND 'synchronous_commit=off' = ANY (s.setconfig))",
         )
-        .fetch_one(on(&database.follow))
+        .fetch_one(&database.follow)
         .await
         .map_err(|e| database.error(e))?;
         let reason = format!("synchronous_commit is off on the {side}'s database");
@@ -162,14 +161,14 @@ impl Mover {
             let name = sql::table(table);
             let there: Option<String> = sqlx::query_scalar("SELECT to_regclass($1)::text")
                 .bind(&name)
-                .fetch_one(on(&database.follow))
+                .fetch_one(&database.follow)
                 .await
                 .map_err(|e| database.error(e))?;
             if there.is_none() {
                 continue;
             }
             let any: bool = sqlx::query_scalar(sql::any_row(&name))
-                .fetch_one(on(&database.follow))
+                .fetch_one(&database.follow)
                 .await
                 .map_err(|e| database.error(e))?;
             if any {

@@ -1,7 +1,5 @@
 //! The journal, and the facts that it explains.
 
-use ficus_pg::on;
-
 use super::{Result, Store, bounded};
 use crate::domain::{Entry, Facts};
 
@@ -17,7 +15,7 @@ impl Store {
             capability,
             i64::from(count),
         )
-        .fetch_all(on(&self.pool));
+        .fetch_all(&self.pool);
         bounded(rows).await
     }
 

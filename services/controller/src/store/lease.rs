@@ -1,7 +1,5 @@
 //! Permission to raise attempts, on the control database's clock; nothing else.
 
-use ficus_pg::on;
-
 use super::{Result, Store, bounded};
 
 /// Who has the lease, and where it is reached.
@@ -27,13 +25,13 @@ impl Store {
             self.holder,
             self.address,
         )
-        .execute(on(&self.pool));
+        .execute(&self.pool);
         if bounded(renewed).await?.rows_affected() == 1 {
             return Ok(Some(Holder { holder: self.holder.clone(), address: self.address.clone() }));
         }
         bounded(
             sqlx::query_as!(Holder, "SELECT holder, address FROM lease WHERE name = 'controller'")
-                .fetch_optional(on(&self.pool)),
+                .fetch_optional(&self.pool),
         )
         .await
     }
@@ -44,7 +42,7 @@ impl Store {
             "DELETE FROM lease WHERE name = 'controller' AND holder = $1",
             self.holder
         );
-        bounded(statement.execute(on(&self.pool))).await?;
+        bounded(statement.execute(&self.pool)).await?;
         Ok(())
     }
 

@@ -11,7 +11,7 @@ mod switch;
 
 use std::time::Duration;
 
-use sqlx::PgPool;
+use ficus_pg::Pool;
 
 use crate::{Error, error::Result};
 
@@ -26,7 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// The control database, as this controller uses it.
 #[derive(Debug, Clone)]
 pub struct Store {
-    pool: PgPool,
+    pool: Pool,
     /// This process, different at every start: a lease is not inherited by its name.
     holder: String,
     /// Where others reach it.
@@ -36,7 +36,7 @@ pub struct Store {
 }
 
 impl Store {
-    pub fn new(pool: PgPool, name: String, address: String) -> Self {
+    pub fn new(pool: Pool, name: String, address: String) -> Self {
         let start = u32::from_ne_bytes(ficus_process::random::bytes());
         Self { pool, holder: format!("{name}-{start:08x}"), address, name }
     }

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use ficus_mover::Definition;
-use ficus_pg::on;
 
 use super::{Hand, Result, Store, bounded, row::Row};
 use crate::{Error, domain::Facts};
@@ -19,7 +18,7 @@ impl Store {
                     unfinished
                FROM move ORDER BY capability"
         )
-        .fetch_all(on(&self.pool));
+        .fetch_all(&self.pool);
         bounded(rows).await?.into_iter().map(Row::facts).collect()
     }
 
@@ -33,7 +32,7 @@ impl Store {
                FROM move WHERE capability = $1",
             capability
         )
-        .fetch_optional(on(&self.pool));
+        .fetch_optional(&self.pool);
         bounded(row).await?.map(Row::facts).transpose()
     }
 
@@ -41,7 +40,7 @@ impl Store {
     pub async fn definition(&self, capability: &str) -> Result<Definition> {
         let row =
             sqlx::query_scalar!("SELECT definition FROM move WHERE capability = $1", capability)
-                .fetch_optional(on(&self.pool));
+                .fetch_optional(&self.pool);
         let json = bounded(row).await?.ok_or_else(|| Error::NoMove(capability.to_owned()))?;
         Ok(serde_json::from_value(json)?)
     }
@@ -53,7 +52,7 @@ impl Store {
                FROM move WHERE capability = $1",
             capability
         )
-        .fetch_optional(on(&self.pool));
+        .fetch_optional(&self.pool);
         let seconds = bounded(seconds).await?.flatten();
         Ok(seconds.and_then(|s| TimeDelta::from_std(Duration::try_from_secs_f64(s).ok()?).ok()))
     }
@@ -65,7 +64,7 @@ impl Store {
                FROM move WHERE capability = $1",
             capability
         )
-        .fetch_optional(on(&self.pool));
+        .fetch_optional(&self.pool);
         let seconds = bounded(seconds).await?.flatten();
         Ok(seconds.map(|s| Duration::try_from_secs_f64(s).unwrap_or_default()))
     }
@@ -88,7 +87,7 @@ impl Store {
             definition,
             self.name,
         )
-        .execute(on(&self.pool));
+        .execute(&self.pool);
         Ok(bounded(created).await?.rows_affected() == 1)
     }
 
@@ -115,7 +114,7 @@ impl Store {
             why,
             self.name,
         )
-        .fetch_optional(on(&self.pool));
+        .fetch_optional(&self.pool);
         let attempt = bounded(raised).await?.ok_or(Error::Stale)?;
         let hand = Hand { store: self.clone(), capability: capability.to_owned(), attempt };
         let facts = self.facts(capability).await?.ok_or(Error::Stale)?;

@@ -1,6 +1,5 @@
 //! Pickers, as `crates/owners` registers them.
 
-use ficus_pg::on;
 use uuid::Uuid;
 
 use super::{Result, Store, bounded};
@@ -40,7 +39,7 @@ impl Store {
               ORDER BY role, picker",
             capability
         )
-        .fetch_all(on(&self.pool));
+        .fetch_all(&self.pool);
         bounded(rows).await
     }
 
@@ -54,7 +53,7 @@ impl Store {
               WHERE capability = $1 AND heard_at > clock_timestamp() + interval '1 s'",
             capability
         )
-        .execute(on(&self.pool));
+        .execute(&self.pool);
         bounded(dated).await.map(drop)
     }
 
@@ -74,7 +73,7 @@ impl Store {
             capability,
             epoch
         )
-        .fetch_all(on(&self.pool));
+        .fetch_all(&self.pool);
         Ok(Registered { missing: bounded(rows).await? })
     }
 
@@ -97,7 +96,7 @@ impl Store {
             epoch,
             pending
         )
-        .fetch_all(on(&self.pool));
+        .fetch_all(&self.pool);
         Ok(Registered { missing: bounded(rows).await? })
     }
 
@@ -112,7 +111,7 @@ impl Store {
             capability,
             epoch
         )
-        .fetch_all(on(&self.pool));
+        .fetch_all(&self.pool);
         Ok(Registered { missing: bounded(rows).await? })
     }
 }

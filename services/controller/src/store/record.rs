@@ -1,7 +1,6 @@
 //! What an attempt writes down of a move that it has in hand.
 
 use ficus_mover::Direction;
-use ficus_pg::on;
 
 use super::{Result, Store, bounded, one};
 use crate::domain::Stream;
@@ -28,7 +27,7 @@ impl Hand {
             text,
             self.store.name,
         )
-        .execute(on(&self.store.pool));
+        .execute(&self.store.pool);
         one(bounded(noted).await?.rows_affected())
     }
 
@@ -49,7 +48,7 @@ impl Hand {
             self.attempt,
             self.store.name,
         )
-        .execute(on(&self.store.pool));
+        .execute(&self.store.pool);
         one(bounded(changed).await?.rows_affected())
     }
 
@@ -70,7 +69,7 @@ impl Hand {
             self.attempt,
             self.store.name,
         )
-        .execute(on(&self.store.pool));
+        .execute(&self.store.pool);
         one(bounded(changed).await?.rows_affected())
     }
 
@@ -100,7 +99,7 @@ impl Hand {
             text,
             self.store.name,
         )
-        .execute(on(&self.store.pool));
+        .execute(&self.store.pool);
         one(bounded(changed).await?.rows_affected())
     }
 
@@ -123,7 +122,7 @@ impl Hand {
             text,
             self.store.name,
         )
-        .execute(on(&self.store.pool));
+        .execute(&self.store.pool);
         one(bounded(changed).await?.rows_affected())
     }
 
@@ -144,7 +143,7 @@ impl Hand {
             text,
             self.store.name,
         )
-        .execute(on(&self.store.pool));
+        .execute(&self.store.pool);
         one(bounded(changed).await?.rows_affected())
     }
 
@@ -162,7 +161,7 @@ impl Hand {
             self.attempt,
             self.store.name,
         )
-        .execute(on(&self.store.pool));
+        .execute(&self.store.pool);
         one(bounded(changed).await?.rows_affected())
     }
 }

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use ficus_mover::{Direction, Side};
-use ficus_pg::on;
 use uuid::Uuid;
 
 use super::{Hand, Result, bounded, one};
@@ -38,7 +37,7 @@ impl Hand {
             text,
             self.store.name,
         )
-        .execute(on(&self.store.pool));
+        .execute(&self.store.pool);
         one(bounded(changed).await?.rows_affected())
     }
 
@@ -52,7 +51,7 @@ impl Hand {
             self.capability,
             self.attempt,
         )
-        .fetch_optional(on(&self.store.pool));
+        .fetch_optional(&self.store.pool);
         bounded(pending).await?.ok_or(Error::Stale)
     }
 
@@ -66,7 +65,7 @@ impl Hand {
             self.capability,
             self.attempt,
         )
-        .execute(on(&self.store.pool));
+        .execute(&self.store.pool);
         Ok(bounded(changed).await?.rows_affected() == 1)
     }
 
@@ -102,7 +101,7 @@ impl Hand {
             &texts,
             self.store.name,
         )
-        .execute(on(&self.store.pool));
+        .execute(&self.store.pool);
         match tokio::time::timeout(DECISION, decided).await {
             Ok(decided) => Ok(decided?.rows_affected() > 0),
             Err(_) => Err(Error::ControlSilent),
@@ -126,7 +125,7 @@ impl Hand {
             text,
             self.store.name,
         )
-        .execute(on(&self.store.pool));
+        .execute(&self.store.pool);
         one(bounded(changed).await?.rows_affected())
     }
 
@@ -151,7 +150,7 @@ impl Hand {
             text,
             self.store.name,
         )
-        .fetch_optional(on(&self.store.pool));
+        .fetch_optional(&self.store.pool);
         bounded(at).await?.ok_or(Error::Stale)
     }
 
@@ -172,7 +171,7 @@ impl Hand {
             text,
             self.store.name,
         )
-        .execute(on(&self.store.pool));
+        .execute(&self.store.pool);
         one(bounded(changed).await?.rows_affected())
     }
 }

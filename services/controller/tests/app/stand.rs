@@ -8,6 +8,7 @@ use std::{
 };
 
 use ficus_control_api::control::v1::{StatusRequest, moves_client::MovesClient};
+use ficus_pg::Pool;
 use serde_json::Value;
 use sqlx::{ConnectOptions, Executor, PgPool, postgres::PgConnectOptions};
 use tokio::net::TcpListener;
@@ -29,7 +30,7 @@ const CREATE_ROLE: &str = "DO $$ BEGIN CREATE ROLE harbour LOGIN;
 
 pub struct Stand {
     /// The old office's database and the new one's, as the superuser sees them.
-    pub pools: [PgPool; 2],
+    pub pools: [Pool; 2],
     pub controllers: Vec<Program>,
     addresses: [SocketAddr; 2],
     config: PathBuf,
@@ -209,7 +210,7 @@ async fn office(
     pool.execute(tables).await.unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    tokio::spawn(async { axum::serve(listener, router(pool, statements)).await.unwrap() });
+    tokio::spawn(async { axum::serve(listener, router(pool.into(), statements)).await.unwrap() });
     address
 }
 

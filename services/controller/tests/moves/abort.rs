@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use ficus_control_api::control::v1::SwitchRequest;
 use ficus_owners::Role;
-use sqlx::{Executor, PgPool};
+use ficus_pg::Pool;
+use sqlx::Executor;
 use trellis_testkit::{Line, wait_until};
 
 use crate::shop::{CAPABILITY, Shop, Writers, done, verb};
@@ -52,7 +53,7 @@ async fn a_fence_that_takes_too_long_does_not_shut_the_owner_after_the_abort() {
     assert!(acknowledged.iter().all(|customer| customers.get(customer) == Some(&1)));
 }
 
-async fn is_held(pool: &PgPool) -> bool {
+async fn is_held(pool: &Pool) -> bool {
     sqlx::query_scalar("SELECT held FROM ficus.relay").fetch_one(pool).await.unwrap()
 }
 

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use sqlx::{Executor, PgPool};
+use ficus_pg::Pool;
+use sqlx::Executor;
 use trellis_testkit::{Killable, Server, wait_until};
 
 use crate::shop::{CAPABILITY, Shop, Writers, done, verb};
@@ -18,7 +19,7 @@ const UPDATES: [&str; 2] = [
 ];
 
 /// The processes that vacuum orders or purchases in this database by themselves.
-async fn vacuuming(pool: &PgPool) -> Vec<i32> {
+async fn vacuuming(pool: &Pool) -> Vec<i32> {
     sqlx::query_scalar(
         "SELECT pid FROM pg_stat_activity
          WHERE datname = current_database() AND backend_type = 'autovacuum worker'

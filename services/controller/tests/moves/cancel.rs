@@ -1,14 +1,15 @@
 //! Cancelling: what it takes away, what it leaves alone, and that it is finished by whoever takes over.
 
 use ficus_control_api::control::v1::CreateRequest;
-use sqlx::{Executor, PgPool};
+use ficus_pg::Pool;
+use sqlx::Executor;
 use trellis_testkit::wait_until;
 
 use crate::shop::{CAPABILITY, HEALED, Shop, Writers, done, verb};
 
 /// The mover's triggers and views on both sides.
 async fn installed(shop: &Shop) -> i64 {
-    let count = async |pool: &PgPool| -> i64 {
+    let count = async |pool: &Pool| -> i64 {
         let query = "SELECT (SELECT count(*) FROM pg_trigger WHERE tgname LIKE 'ficus%')
                           + (SELECT count(*) FROM pg_views WHERE schemaname = 'ficus')
                           + (SELECT count(*) FROM ficus.cursor) + (SELECT count(*) FROM ficus.dirty)";

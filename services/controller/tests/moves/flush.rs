@@ -3,7 +3,8 @@
 
 use std::time::Duration;
 
-use sqlx::{AssertSqlSafe, PgPool};
+use ficus_pg::Pool;
+use sqlx::AssertSqlSafe;
 use trellis_testkit::{Killable, Server, noticed, wait_until};
 
 use crate::shop::{Shop, done, verb};
@@ -15,8 +16,8 @@ const ACKNOWLEDGED: usize = 60;
 
 /// Where the source's orders are, and where the follower's cursor is.
 struct Sides<'a> {
-    source: &'a PgPool,
-    target: &'a PgPool,
+    source: &'a Pool,
+    target: &'a Pool,
     insert: &'static str,
 }
 

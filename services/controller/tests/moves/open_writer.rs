@@ -4,7 +4,8 @@ use std::{process::Command, time::Duration};
 
 use ficus_control_api::control::v1::{Outcome, SwitchRequest};
 use ficus_owners::{Owners, Role, Side};
-use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool};
+use ficus_pg::Pool;
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use tokio::task::JoinHandle;
 use trellis_testkit::wait_until;
 
@@ -80,7 +81,7 @@ async fn stopped_before_the_fence(shop: &mut Shop, forward: bool) -> JoinHandle<
 }
 
 /// Waits until the fence waits for the orders' writers and refuses lines, which nobody has taken; or the switch is over.
-async fn until_the_fence_waits(owner: &PgPool, names: &Names, switching: &JoinHandle<Outcome>) {
+async fn until_the_fence_waits(owner: &Pool, names: &Names, switching: &JoinHandle<Outcome>) {
     let waits = format!(
         "SELECT count(*) FROM pg_locks
          WHERE NOT granted AND mode = 'ShareRowExclusiveLock' AND relation = '{}'::regclass",
@@ -209,7 +210,7 @@ async fn what_has_held_a_table_for_too_long_is_named() {
 /// acknowledged.
 async fn count_up(
     owners: Owners,
-    [monolith, service]: [PgPool; 2],
+    [monolith, service]: [Pool; 2],
     id: i64,
     ended: tokio::sync::watch::Receiver<bool>,
 ) -> i64 {
@@ -245,7 +246,7 @@ async fn count_up(
     acknowledged
 }
 
-async fn write_both(pool: &PgPool, updates: [String; 2]) -> sqlx::Result<()> {
+async fn write_both(pool: &Pool, updates: [String; 2]) -> sqlx::Result<()> {
     let mut transaction = pool.begin().await?;
     for update in updates {
         let done = sqlx::raw_sql(AssertSqlSafe(update)).execute(&mut *transaction).await?;

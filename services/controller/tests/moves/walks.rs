@@ -7,8 +7,9 @@ use ficus_control_api::control::v1::{
     CompleteRequest, CreateRequest, Move, Outcome, StatusRequest, SwitchRequest,
     moves_client::MovesClient,
 };
+use ficus_pg::Pool;
 use rand::{Rng, SeedableRng, rngs::StdRng, seq::IndexedRandom};
-use sqlx::{Executor, PgPool};
+use sqlx::Executor;
 use tokio::net::TcpStream;
 use tonic::{Response, Status, transport::Channel};
 use trellis_testkit::{noticed, setting, wait_until};
@@ -179,7 +180,7 @@ async fn listens(address: SocketAddr) -> bool {
     TcpStream::connect(address).await.is_ok()
 }
 
-async fn strike(blow: Blow, (pid, address): (u32, SocketAddr), databases: [PgPool; 2]) {
+async fn strike(blow: Blow, (pid, address): (u32, SocketAddr), databases: [Pool; 2]) {
     match blow {
         Blow::None => {}
         Blow::Kill(after) => {

@@ -3,8 +3,9 @@
 use std::time::{Duration, Instant};
 
 use ficus_owners::{Owners, Role};
+use ficus_pg::Pool;
 use http::{Method, StatusCode};
-use sqlx::{PgPool, migrate::Migrator};
+use sqlx::migrate::Migrator;
 use trellis_testkit::{Database, Migrations, Server, database, unique, wait_until};
 
 use crate::{
@@ -14,7 +15,7 @@ use crate::{
 
 static CONTROL: Migrator = sqlx::migrate!("../controller/migrations");
 
-async fn start() -> (Database, PgPool, Stand) {
+async fn start() -> (Database, Pool, Stand) {
     let migrations = [Migrations { migrator: &CONTROL, table: "_sqlx_migrations" }];
     let database = database(Server::Second, &migrations).await;
     let pool = database.pool().await;
@@ -26,11 +27,11 @@ async fn start() -> (Database, PgPool, Stand) {
     (database, pool, stand)
 }
 
-async fn change(pool: &PgPool, statement: &'static str) {
+async fn change(pool: &Pool, statement: &'static str) {
     assert_eq!(sqlx::query(statement).execute(pool).await.unwrap().rows_affected(), 1);
 }
 
-async fn is(pool: &PgPool, condition: &'static str) -> bool {
+async fn is(pool: &Pool, condition: &'static str) -> bool {
     sqlx::query_scalar(condition).fetch_one(pool).await.unwrap()
 }
 

@@ -9,10 +9,10 @@ use axum::extract::{Query, State};
 use axum::middleware::from_fn;
 use axum::routing::post;
 use ficus_owners::Owners;
+use ficus_pg::Pool;
 use ficus_process::InFlight;
 use serde::Deserialize;
 use serde_json::json;
-use sqlx::PgPool;
 use tokio::net::TcpListener;
 use trellis_contracts::auth::v1::SignOutResponse;
 use trellis_monolith::http::{Answer, Ended, around};
@@ -74,7 +74,7 @@ async fn a_sign_up_whose_mail_left_before_the_fence_shut_is_answered_and_not_rep
     assert_eq!(state_of_the_mail(&trellis.pool).await.as_deref(), Some("sending"));
 }
 
-async fn state_of_the_mail(pool: &PgPool) -> Option<String> {
+async fn state_of_the_mail(pool: &Pool) -> Option<String> {
     sqlx::query_scalar("SELECT state FROM emails").fetch_optional(pool).await.unwrap()
 }
 

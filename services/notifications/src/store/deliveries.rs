@@ -2,16 +2,16 @@
 
 use std::time::Duration;
 
-use ficus_pg::on;
+use ficus_pg::Pool;
+use sqlx::PgConnection;
 use sqlx::postgres::types::PgInterval;
-use sqlx::{PgConnection, PgPool};
 
 use crate::domain::Kind;
 use crate::domain::mail::{Claim, Delivery, State};
 use crate::domain::page::Page;
 
 /// A person's mails, newest first; one more than the page holds, if there is one.
-pub async fn list(pool: &PgPool, user_id: i64, page: Page) -> sqlx::Result<Vec<Delivery>> {
+pub async fn list(pool: &Pool, user_id: i64, page: Page) -> sqlx::Result<Vec<Delivery>> {
     let rows = sqlx::query!(
         r#"
         SELECT mails.id, mails.template, mails.created_at,
@@ -27,7 +27,7 @@ pub async fn list(pool: &PgPool, user_id: i64, page: Page) -> sqlx::Result<Vec<D
         page.before,
         page.size + 1,
     )
-    .fetch_all(on(pool))
+    .fetch_all(pool)
     .await?;
     Ok(rows
         .into_iter()
@@ -87,7 +87,7 @@ pub async fn claim(
 }
 
 /// Keeps the claimed mail from being due again for another 4 s; nothing if the claim has passed to another.
-pub async fn renew(pool: &PgPool, claim: &Claim) -> sqlx::Result<()> {
+pub async fn renew(pool: &Pool, claim: &Claim) -> sqlx::Result<()> {
     sqlx::query!(
         r#"
         UPDATE deliveries
@@ -97,7 +97,7 @@ pub async fn renew(pool: &PgPool, claim: &Claim) -> sqlx::Result<()> {
         claim.mail_id,
         claim.attempts,
     )
-    .execute(on(pool))
+    .execute(pool)
     .await?;
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! The in-app inbox.
 
-use ficus_pg::on;
-use sqlx::{PgConnection, PgPool};
+use ficus_pg::Pool;
+use sqlx::PgConnection;
 
 use crate::domain::notice::Notice;
 use crate::domain::notification::Notification;
@@ -9,7 +9,7 @@ use crate::domain::page::Page;
 
 /// A person's notifications, newest first; one more than the page holds, if there is one.
 pub async fn list(
-    pool: &PgPool,
+    pool: &Pool,
     user_id: i64,
     page: Page,
     unread_only: bool,
@@ -30,7 +30,7 @@ pub async fn list(
         unread_only,
         page.size + 1,
     )
-    .fetch_all(on(pool))
+    .fetch_all(pool)
     .await?;
     Ok(rows
         .into_iter()
@@ -48,12 +48,12 @@ pub async fn list(
 }
 
 /// How many of a person's notifications are unread.
-pub async fn count_unread(pool: &PgPool, user_id: i64) -> sqlx::Result<i64> {
+pub async fn count_unread(pool: &Pool, user_id: i64) -> sqlx::Result<i64> {
     sqlx::query_scalar!(
         r#"SELECT count(*) AS "unread!" FROM inbox_items WHERE user_id = $1 AND read_at IS NULL"#,
         user_id,
     )
-    .fetch_one(on(pool))
+    .fetch_one(pool)
     .await
 }
 

@@ -8,7 +8,8 @@ pub mod inbox_events;
 pub mod mails;
 pub mod preferences;
 
-pub use sqlx::{Error, PgPool as Pool, Result};
+pub use ficus_pg::Pool;
+pub use sqlx::{Error, Result};
 
 use crate::domain::Kind;
 

@@ -1,14 +1,14 @@
 //! What persons have chosen.
 
-use ficus_pg::acquire;
-use sqlx::{PgConnection, PgPool};
+use ficus_pg::Pool;
+use sqlx::PgConnection;
 
 use crate::domain::Kind;
 use crate::domain::preferences::{Preferences, Setting};
 
 /// A person's preferences, at one moment.
-pub async fn read(pool: &PgPool, user_id: i64) -> sqlx::Result<Preferences> {
-    let mut conn = acquire(pool).await?;
+pub async fn read(pool: &Pool, user_id: i64) -> sqlx::Result<Preferences> {
+    let mut conn = pool.acquire().await?;
     read_in(&mut conn, user_id).await
 }
 

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use ficus_mover::{Definition, Direction};
+use ficus_pg::Pool;
+use sqlx::AssertSqlSafe;
 use sqlx::postgres::PgPoolCopyExt;
-use sqlx::{AssertSqlSafe, PgPool};
 use tokio_stream::StreamExt;
 
 /// The move folder.
@@ -14,7 +15,7 @@ pub fn definition() -> Definition {
 }
 
 /// Copies the monolith's rows into the service's empty tables.
-pub async fn carry(monolith: &PgPool, service: &PgPool) {
+pub async fn carry(monolith: &Pool, service: &Pool) {
     let definition = definition();
     create_views(monolith, &definition, Direction::Forward).await;
     for table in definition.tables(Direction::Forward) {
@@ -25,7 +26,7 @@ pub async fn carry(monolith: &PgPool, service: &PgPool) {
 }
 
 /// Makes a direction's projections views, as the mover does.
-pub async fn create_views(pool: &PgPool, definition: &Definition, direction: Direction) {
+pub async fn create_views(pool: &Pool, definition: &Definition, direction: Direction) {
     for table in definition.tables(direction) {
         let view = format!("CREATE VIEW ficus.{} AS {}", table.table, table.projection);
         sqlx::raw_sql(AssertSqlSafe(view)).execute(pool).await.unwrap();
@@ -33,7 +34,7 @@ pub async fn create_views(pool: &PgPool, definition: &Definition, direction: Dir
 }
 
 /// A table's or view's columns and their types.
-pub async fn types(pool: &PgPool, schema: &str, table: &str) -> BTreeMap<String, String> {
+pub async fn types(pool: &Pool, schema: &str, table: &str) -> BTreeMap<String, String> {
     let rows: Vec<(String, String)> = sqlx::query_as(
         "SELECT attname::text, format_type(atttypid, atttypmod)
          FROM pg_attribute
@@ -49,13 +50,13 @@ pub async fn types(pool: &PgPool, schema: &str, table: &str) -> BTreeMap<String,
 }
 
 /// A table's columns, separated by commas.
-pub async fn columns(pool: &PgPool, table: &str) -> String {
+pub async fn columns(pool: &Pool, table: &str) -> String {
     let columns: Vec<String> = types(pool, "public", table).await.into_keys().collect();
     columns.join(", ")
 }
 
 /// The rows, in order.
-pub async fn copy_out(pool: &PgPool, from: &str, columns: &str) -> Vec<String> {
+pub async fn copy_out(pool: &Pool, from: &str, columns: &str) -> Vec<String> {
     let statement = format!("COPY (SELECT {columns} FROM {from}) TO STDOUT");
     let mut stream = pool.copy_out_raw(&statement).await.unwrap();
     let mut bytes = Vec::new();
@@ -68,7 +69,7 @@ pub async fn copy_out(pool: &PgPool, from: &str, columns: &str) -> Vec<String> {
     rows
 }
 
-async fn copy_in(pool: &PgPool, table: &str, columns: &str, rows: &[String]) {
+async fn copy_in(pool: &Pool, table: &str, columns: &str, rows: &[String]) {
     let statement = format!("COPY public.{table} ({columns}) FROM STDIN");
     let mut copy = pool.copy_in_raw(&statement).await.unwrap();
     let text: String = rows.iter().flat_map(|row| [row, "\n"]).collect();

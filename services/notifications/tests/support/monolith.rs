@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use sqlx::PgPool;
+use ficus_pg::Pool;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::OnceCell;
@@ -12,7 +12,7 @@ use super::{control_database, monolith_database};
 
 /// A running monolith and its database.
 pub struct Monolith {
-    pub pool: PgPool,
+    pub pool: Pool,
     address: SocketAddr,
     token: OnceCell<String>,
     _program: Program,

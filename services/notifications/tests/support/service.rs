@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use clap::Parser;
+use ficus_pg::Pool;
 use ficus_process::{Clock, Shutdown};
 use ficus_rpc::identity::Signer;
-use sqlx::PgPool;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tonic::Request;
@@ -18,8 +18,8 @@ use super::{control_database, peers, service_database};
 
 /// A running service, its database, and the signer whose keys it knows.
 pub struct Service {
-    pub pool: PgPool,
-    pub control: PgPool,
+    pub pool: Pool,
+    pub control: Pool,
     pub channel: Channel,
     signer: Signer,
     shutdown: Shutdown,

@@ -9,8 +9,9 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post, put},
 };
+use ficus_pg::Pool;
 use serde_json::{Value, json};
-use sqlx::{PgPool, Row, postgres::PgDatabaseError};
+use sqlx::{Row, postgres::PgDatabaseError};
 
 /// What one office asks its database.
 pub struct Statements {
@@ -42,11 +43,11 @@ pub const NEW: Statements = Statements {
 
 #[derive(Clone)]
 struct Office {
-    pool: PgPool,
+    pool: Pool,
     ask: &'static Statements,
 }
 
-pub fn router(pool: PgPool, ask: &'static Statements) -> Router {
+pub fn router(pool: Pool, ask: &'static Statements) -> Router {
     Router::new()
         .route("/logbook/{boat}", get(read))
         .route("/logbook/{boat}/entries", post(enter))

@@ -11,7 +11,8 @@ use ficus_control_api::control::v1::{
     moves_client::MovesClient,
 };
 use ficus_owners::{Owners, Role};
-use sqlx::{AssertSqlSafe, Executor, PgPool};
+use ficus_pg::Pool;
+use sqlx::{AssertSqlSafe, Executor};
 use tonic::{
     Status,
     transport::{Channel, Endpoint},
@@ -34,8 +35,8 @@ pub struct Controller {
 }
 
 pub struct Shop {
-    pub monolith: PgPool,
-    pub service: PgPool,
+    pub monolith: Pool,
+    pub service: Pool,
     pub controllers: Vec<Controller>,
     pub databases: [Database; 3],
     pub home: Home,
@@ -228,7 +229,7 @@ impl Shop {
 
     /// Who accepts a write that changes nothing.
     pub async fn open(&self) -> [bool; 2] {
-        let accepts = async |pool: &PgPool, table: &str| {
+        let accepts = async |pool: &Pool, table: &str| {
             let statement = format!("DELETE FROM {table} WHERE false");
             pool.execute(AssertSqlSafe(statement)).await.is_ok()
         };
@@ -261,7 +262,7 @@ async fn leads(address: SocketAddr) -> Option<MovesClient<Channel>> {
     tokio::time::timeout(Duration::from_millis(500), asking).await.ok()?
 }
 
-async fn rows(pool: &PgPool, query: &'static str) -> Vec<String> {
+async fn rows(pool: &Pool, query: &'static str) -> Vec<String> {
     sqlx::query_scalar(query).fetch_all(pool).await.unwrap()
 }
 

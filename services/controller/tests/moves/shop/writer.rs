@@ -10,7 +10,8 @@ use std::{
 };
 
 use ficus_owners::{Owners, Role, Side};
-use sqlx::{PgPool, Postgres, Transaction};
+use ficus_pg::Pool;
+use sqlx::{Postgres, Transaction};
 use tokio::task::JoinHandle;
 
 use super::{CAPABILITY, Shop};
@@ -26,8 +27,8 @@ pub struct Writers {
 #[derive(Clone)]
 struct Writer {
     owners: Owners,
-    monolith: PgPool,
-    service: PgPool,
+    monolith: Pool,
+    service: Pool,
     /// Between two orders.
     rest: Duration,
 }

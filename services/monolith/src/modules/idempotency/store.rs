@@ -2,10 +2,11 @@
 
 use std::ops::{Deref, DerefMut};
 
+use ficus_pg::Pool;
 use ficus_process::failpoint;
 use ficus_rpc::Error;
 use prost_reflect::ReflectMessage;
-use sqlx::{PgConnection, PgPool};
+use sqlx::PgConnection;
 
 use super::Attempt;
 use crate::http::{Answer, Ended};
@@ -21,7 +22,7 @@ pub enum Capability {
 /// Where a capability's writes begin.
 #[derive(Clone, Debug)]
 pub struct Writes {
-    pool: PgPool,
+    pool: Pool,
     capability: Capability,
 }
 
@@ -35,7 +36,7 @@ pub struct Write {
 
 impl Writes {
     /// The writes of one capability.
-    pub fn new(pool: PgPool, capability: Capability) -> Self {
+    pub fn new(pool: Pool, capability: Capability) -> Self {
         Self { pool, capability }
     }
 

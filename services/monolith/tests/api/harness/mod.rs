@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use clap::Parser;
+use ficus_pg::Pool;
 use ficus_process::Shutdown;
 use http_body_util::{BodyExt, Full};
 use hyper::Request;
@@ -38,7 +39,7 @@ pub struct Trellis {
     pub address: SocketAddr,
     pub internal: SocketAddr,
     pub mail: MailServer,
-    pub pool: PgPool,
+    pub pool: Pool,
     client: Client<HttpConnector, Full<Bytes>>,
     persons: AtomicU32,
     shutdown: Shutdown,

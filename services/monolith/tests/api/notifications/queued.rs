@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use ficus_events::{Event, Handler};
+use ficus_pg::Pool;
 use serde_json::json;
-use sqlx::PgPool;
 use trellis_monolith::modules::notifications::{IN_FLIGHT, Incoming, Store};
 use trellis_testkit::{Reluctant, refusing};
 use uuid::Uuid;
@@ -323,7 +323,7 @@ async fn is_tried_again(smtp: &str, error: &str) {
 }
 
 /// What stands in the outbox, in order.
-async fn outbox(pool: &PgPool) -> Vec<Event> {
+async fn outbox(pool: &Pool) -> Vec<Event> {
     type Row = (Uuid, String, String, String, i64, Vec<u8>);
     let rows: Vec<Row> = sqlx::query_as(
         "SELECT event_id, topic, key, type, version, payload FROM ficus.outbox ORDER BY id",
@@ -344,7 +344,7 @@ async fn outbox(pool: &PgPool) -> Vec<Event> {
 }
 
 /// Applies a batch as the consumer does.
-async fn apply(pool: &PgPool, events: &[Event]) {
+async fn apply(pool: &Pool, events: &[Event]) {
     let handler = Incoming(Store::new(pool.clone()));
     let mut tx = handler.begin().await.unwrap();
     let ids: Vec<_> = events.iter().map(|event| event.id).collect();

@@ -3,7 +3,7 @@
 mod users;
 mod workspaces;
 
-use sqlx::PgPool;
+use ficus_pg::Pool;
 
 pub use users::{NewUser, sign_up};
 pub use workspaces::{MemberRow, WorkspaceRow, add_member, create_workspace};
@@ -12,11 +12,11 @@ pub use workspaces::{MemberRow, WorkspaceRow, add_member, create_workspace};
 /// [`Write`](crate::modules::idempotency::Write).
 #[derive(Clone, Debug)]
 pub struct Store {
-    pool: PgPool,
+    pool: Pool,
 }
 
 impl Store {
-    pub fn new(pool: PgPool) -> Self {
+    pub fn new(pool: Pool) -> Self {
         Self { pool }
     }
 }

@@ -1,6 +1,5 @@
 //! Persons.
 
-use ficus_pg::on;
 use sqlx::PgConnection;
 
 use super::Store;
@@ -69,14 +68,14 @@ impl Store {
             "SELECT id AS user_id, password_hash FROM users WHERE email = $1",
             email
         )
-        .fetch_optional(on(&self.pool))
+        .fetch_optional(&self.pool)
         .await
     }
 
     /// The hash of this person's password.
     pub async fn password_hash(&self, user_id: i64) -> sqlx::Result<Option<String>> {
         sqlx::query_scalar!("SELECT password_hash FROM users WHERE id = $1", user_id)
-            .fetch_optional(on(&self.pool))
+            .fetch_optional(&self.pool)
             .await
     }
 
@@ -87,7 +86,7 @@ impl Store {
             "SELECT id AS user_id, name, email FROM users WHERE id = ANY ($1)",
             user_ids
         )
-        .fetch_all(on(&self.pool))
+        .fetch_all(&self.pool)
         .await
     }
 }

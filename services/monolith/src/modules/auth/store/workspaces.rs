@@ -1,7 +1,6 @@
 //! Workspaces and their members.
 
 use chrono::NaiveDateTime;
-use ficus_pg::on;
 use sqlx::PgConnection;
 
 use super::Store;
@@ -87,7 +86,7 @@ impl Store {
             ",
             user_id
         )
-        .fetch_all(on(&self.pool))
+        .fetch_all(&self.pool)
         .await
     }
 
@@ -102,7 +101,7 @@ impl Store {
             workspace_id,
             user_id
         )
-        .fetch_one(on(&self.pool))
+        .fetch_one(&self.pool)
         .await
     }
 
@@ -130,7 +129,7 @@ impl Store {
             after,
             rows
         )
-        .fetch_all(on(&self.pool))
+        .fetch_all(&self.pool)
         .await
     }
 }

@@ -1,7 +1,6 @@
 //! Comments.
 
 use chrono::NaiveDateTime;
-use ficus_pg::on;
 use sqlx::PgConnection;
 
 use super::Store;
@@ -122,7 +121,7 @@ impl Store {
             after,
             rows
         )
-        .fetch_all(on(&self.pool))
+        .fetch_all(&self.pool)
         .await?;
         if found.is_empty() {
             return Ok(None);

@@ -5,7 +5,7 @@ mod comments;
 mod projects;
 mod tasks;
 
-use sqlx::PgPool;
+use ficus_pg::Pool;
 
 pub use comments::{CommentRow, create_comment, members_of};
 pub use projects::{ProjectRow, create_project};
@@ -14,11 +14,11 @@ pub use tasks::{NewTask, change_task, create_task, place, task_for_update};
 /// Reads; each is one statement.
 #[derive(Clone, Debug)]
 pub struct Store {
-    pool: PgPool,
+    pool: Pool,
 }
 
 impl Store {
-    pub fn new(pool: PgPool) -> Self {
+    pub fn new(pool: Pool) -> Self {
         Self { pool }
     }
 }

@@ -1,7 +1,6 @@
 //! Tasks.
 
 use chrono::NaiveDateTime;
-use ficus_pg::on;
 use sqlx::PgConnection;
 
 use super::Store;
@@ -150,7 +149,7 @@ impl Store {
             caller_id,
             task_id
         )
-        .fetch_optional(on(&self.pool))
+        .fetch_optional(&self.pool)
         .await?;
         Ok(row.map(Task::from))
     }
@@ -186,7 +185,7 @@ impl Store {
             before,
             rows
         )
-        .fetch_all(on(&self.pool))
+        .fetch_all(&self.pool)
         .await?;
         if found.is_empty() {
             return Ok(None);

@@ -1,7 +1,6 @@
 //! The in-app inbox.
 
 use chrono::NaiveDateTime;
-use ficus_pg::on;
 use sqlx::PgConnection;
 
 use super::Store;
@@ -45,7 +44,7 @@ impl Store {
             unread_only,
             page.rows()
         )
-        .fetch_all(on(&self.pool))
+        .fetch_all(&self.pool)
         .await
     }
 
@@ -59,7 +58,7 @@ impl Store {
             "#,
             user_id
         )
-        .fetch_one(on(&self.pool))
+        .fetch_one(&self.pool)
         .await
     }
 }

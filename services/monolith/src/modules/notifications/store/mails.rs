@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use chrono::NaiveDateTime;
-use ficus_pg::{acquire, on};
 use ficus_process::InFlight;
 use sqlx::postgres::types::PgInterval;
 
@@ -41,7 +40,7 @@ impl Store {
             page.before(),
             page.rows()
         )
-        .fetch_all(on(&self.pool))
+        .fetch_all(&self.pool)
         .await
     }
 
@@ -49,7 +48,7 @@ impl Store {
     /// renewed within 4 s, because the process died, is due again.
     pub async fn claim(&self, limit: i64, in_flight: &InFlight) -> sqlx::Result<Vec<Claim>> {
         // A request enters its mails before it commits them: those looked up now are all that can be seen.
-        let mut conn = acquire(&self.pool).await?;
+        let mut conn = self.pool.acquire().await?;
         sqlx::query_as!(
             Claim,
             "
@@ -92,7 +91,7 @@ impl Store {
             claim.mail_id,
             claim.attempts
         )
-        .execute(on(&self.pool))
+        .execute(&self.pool)
         .await?;
         Ok(())
     }
@@ -134,7 +133,7 @@ impl Store {
             wait,
             reason
         )
-        .execute(on(&self.pool))
+        .execute(&self.pool)
         .await?;
         Ok(())
     }

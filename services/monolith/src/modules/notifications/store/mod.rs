@@ -7,7 +7,7 @@ mod mode;
 mod preferences;
 mod tell;
 
-use sqlx::PgPool;
+use ficus_pg::Pool;
 
 pub use events::{follow, fresh, park, parked, unpark};
 pub use inbox::{NotificationRow, mark_all_read, mark_read};
@@ -24,11 +24,11 @@ pub type Result<T> = sqlx::Result<T>;
 /// Reads, each of one statement, and the mailer's own transactions.
 #[derive(Clone, Debug)]
 pub struct Store {
-    pool: PgPool,
+    pool: Pool,
 }
 
 impl Store {
-    pub fn new(pool: PgPool) -> Self {
+    pub fn new(pool: Pool) -> Self {
         Self { pool }
     }
 

@@ -3,7 +3,6 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use ficus_pg::on;
 use sqlx::PgConnection;
 
 use super::Store;
@@ -40,7 +39,7 @@ impl Store {
     /// The mode now.
     pub async fn mode(&self) -> sqlx::Result<MailMode> {
         let name = sqlx::query_scalar!("SELECT mail_mode FROM settings");
-        Ok(named(&name.fetch_one(on(&self.pool)).await?))
+        Ok(named(&name.fetch_one(&self.pool).await?))
     }
 
     /// Whether this program's tables are there, and the engine's.
@@ -51,14 +50,14 @@ impl Store {
                AND to_regclass('ficus.outbox') IS NOT NULL AS "migrated!"
             "#
         )
-        .fetch_one(on(&self.pool))
+        .fetch_one(&self.pool)
         .await
     }
 
     /// Sets the mode from now on.
     pub async fn set_mode(&self, mode: MailMode) -> sqlx::Result<()> {
         let update = sqlx::query!("UPDATE settings SET mail_mode = $1", mode.name());
-        update.execute(on(&self.pool)).await?;
+        update.execute(&self.pool).await?;
         Ok(())
     }
 }

@@ -1,6 +1,5 @@
 //! What persons have chosen: one document each.
 
-use ficus_pg::on;
 use std::collections::BTreeMap;
 
 use sqlx::PgConnection;
@@ -22,7 +21,7 @@ impl Store {
             "#,
             user_id
         )
-        .fetch_optional(on(&self.pool))
+        .fetch_optional(&self.pool)
         .await?;
         Ok(row.map_or_else(Preferences::default, |row| Preferences {
             settings: row.settings.0,
