@@ -12,6 +12,7 @@ mod broker;
 pub mod cli;
 pub mod faults;
 mod head;
+mod interrupted;
 pub mod judge;
 pub mod kill;
 mod moves;

@@ -1,8 +1,9 @@
 //! What every service does with PostgreSQL: a pool, named transactions, the fence's refusal told apart, the
 //! snapshot cursor's text form, and migrations of an application beside those of the engine.
 //!
-//! A request: [`begin`] → statements → [`Transaction::commit`], or a reference to the [`Pool`] for a single statement; [`fenced`] tells a
-//! refusal of the fence from other errors, and [`progress`] whether the request may be repeated elsewhere.
+//! A request: [`begin`] → statements → [`Transaction::commit`], or a reference to the [`Pool`] for a single statement;
+//! [`fenced`] tells a refusal of the fence from other errors, and [`progress`] whether the request may be repeated
+//! elsewhere.
 
 mod fence;
 mod metrics;

@@ -35,7 +35,7 @@ const PING: Duration = Duration::from_millis(300);
 /// a connection that is half made with whoever asked for it. After a server was away the first in line have next to
 /// nothing left of their 3 s; where more come than connections are made in that time, none is ever finished, and the
 /// server is back in vain. So the line is outside: whoever's turn it is has a connection made in 3 s of its own, which
-/// goes to the pool if nobody waits for it any more.
+/// goes to the pool if nobody waits for it any more. Until then it has its place, also where its caller waited for less.
 ///
 /// A connection that has been idle for 750 ms is pinged before it is lent: its server may have ended meanwhile, and
 /// whoever got it then, however much later, would have its error. One that is given back with an answer due, because
@@ -91,7 +91,8 @@ pub fn options(max: u32) -> PgPoolOptions {
 }
 
 impl From<PgPool> for Pool {
-    /// As it was made; [`options`] has the limits.
+    /// To be done once and cloned then, for two of one pool are two lines. What was not made with [`options`] waits as
+    /// long as it was told, 30 s if it was not, and has none of the other limits.
     fn from(pool: PgPool) -> Self {
         let places = pool.options().get_max_connections();
         Self { pool, places: Arc::new(Semaphore::new(places as usize)) }
@@ -110,6 +111,7 @@ impl Deref for Pool {
 impl Pool {
     /// A pool of its own to the same server, for work that must go on while requests wait for this one: a lease or a
     /// claim that cannot be renewed passes to another, who does the same once more.
+    #[must_use]
     pub fn apart(&self, max: u32) -> Self {
         let options = self.pool.options().clone().min_connections(0).max_connections(max);
         options.connect_lazy_with(PgConnectOptions::clone(&self.pool.connect_options())).into()

@@ -92,7 +92,7 @@ async fn a_server_that_comes_back_is_connected_to_however_many_wait() {
 }
 
 #[tokio::test]
-async fn a_connection_that_nobody_waits_for_any_more_is_lent_to_the_next() {
+async fn a_connection_that_nobody_waits_for_any_more_is_made_all_the_same() {
     let (pool, address, database) = away().await;
     let back = tokio::spawn(come_back(address, database.url().to_owned()));
     let impatient = sqlx::query("SELECT 1").execute(&pool);

@@ -16,6 +16,7 @@ use super::blow::{Blow, How, Victim};
 use super::report::{BlowReport, KillReport, Requests, Struck};
 use super::strike::{Executioner, at_rest, normal_again};
 use crate::head::{Head, server_version};
+use crate::interrupted::interrupted;
 use crate::judge::mails::Crash;
 use crate::judge::settle::{self, Doubt};
 use crate::moves;
@@ -33,8 +34,9 @@ A stack of this clone that is up is stopped and removed first. Each victim is st
 death, or as --away says, and the next blow falls when all is normal again. Notifications move there and back all the while.
 
 Exit status: 0 only if nothing was lost, doubled, out of order or stale, nothing died by itself, all was normal soon
-after each blow (15 s; 99 of 100 requests 3 s after a database answers; events and mails 60 s after a broker listens
-again and as long again as it did not, and longer after one blow of twenty) and until the next, most writes were acknowledged, and the owner changed all the while.
+after each blow and until the next, most writes were acknowledged, and the owner changed all the while. Soon is 15 s from
+the victim's restart; for requests 3 s from when a database answers; for events and mails --away longer, after a broker's
+death 60 s from when it listens and as long again as it did not, and after one blow of ten two minutes.
 
 Examples:
   lab kill
@@ -230,11 +232,10 @@ impl Run {
     }
 }
 
-/// Ctrl-C ends the blows. The victim of the one that is under way is helped up first, or what waits for it would be lost.
-async fn interruption(interrupted: CancellationToken) {
-    if tokio::signal::ctrl_c().await.is_ok() {
-        interrupted.cancel();
-    }
+/// Ends the blows. The victim of the one that is under way is helped up first, or what waits for it would be lost.
+async fn interruption(blows: CancellationToken) {
+    interrupted().await;
+    blows.cancel();
 }
 
 fn time(text: &str) -> Result<Duration, String> {

@@ -16,7 +16,7 @@ use crate::stack::{Root, Stack, health, process, up};
 
 /// How long a victim may take until it answers, and then until all is normal again, before the run gives up on it; then as
 /// long again as it did not answer, for what has piled up meanwhile is worked off beside what goes on coming.
-const PATIENCE: Duration = Duration::from_mins(1);
+const PATIENCE: Duration = Duration::from_mins(2);
 const LOOK: Duration = Duration::from_millis(100);
 
 /// Who strikes.

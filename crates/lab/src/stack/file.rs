@@ -67,7 +67,7 @@ impl Stack {
             name: name.to_owned(),
             pid,
             ports: program.ports.iter().map(|(use_, port)| ((*use_).to_owned(), *port)).collect(),
-            log: root.logs().join(format!("{name}.log")),
+            log: root.log(name),
             started: process::started(pid).unwrap_or_default(),
         });
         if let Some(url) = program.url {

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result};
 use clap::Args;
 
-use super::{Root, Stack};
+use super::{Root, programs};
 
 /// What `lab logs` is told.
 #[derive(Args, Debug)]
@@ -23,11 +23,11 @@ pub struct Arguments {
     name: String,
 }
 
-/// Copies the process's log to standard output.
+/// Copies the process's log to standard output, also after it was stopped.
 pub fn run(arguments: &Arguments) -> Result<ExitCode> {
-    let stack = Stack::of(&Root::find()?)?;
-    let log = &stack.named(&arguments.name)?.log;
-    let mut file = File::open(log).with_context(|| format!("failed to open {}", log.display()))?;
+    let log = Root::find()?.log(programs::named(&arguments.name)?.name);
+    let mut file = File::open(&log)
+        .with_context(|| format!("failed to open {}; is anything up, or was it?", log.display()))?;
     io::copy(&mut file, &mut io::stdout())?;
     Ok(ExitCode::SUCCESS)
 }

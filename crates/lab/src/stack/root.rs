@@ -45,6 +45,11 @@ impl Root {
         self.folder().join("log")
     }
 
+    /// The output of the process of this name.
+    pub fn log(&self, name: &str) -> PathBuf {
+        self.logs().join(format!("{name}.log"))
+    }
+
     /// What the mail server took.
     pub fn mail_file(&self) -> PathBuf {
         self.folder().join("mail.jsonl")

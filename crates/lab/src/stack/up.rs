@@ -67,6 +67,9 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode> {
     for (name, url) in &stack.urls {
         print::line(format!("{name:<14} {url}"))?;
     }
+    eprintln!(
+        "lab: all of it answers; `.ficus/bin/ficus move notifications status` tells of the move, `lab down` stops it"
+    );
     Ok(ExitCode::SUCCESS)
 }
 
@@ -106,7 +109,7 @@ pub fn beside(root: &Root, name: &str, arguments: &[&str]) -> Result<Child> {
     let program = programs::named(name)?;
     let mut launch = launch(root, &Stack::of(root)?, program, &[]);
     launch.arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();
-    let log = root.logs().join(format!("{name}-beside.log"));
+    let log = root.log(&format!("{name}-beside"));
     let child = launch.command(&log)?.process_group(0).kill_on_drop(true).spawn();
     child.with_context(|| format!("failed to start another {name}"))
 }
@@ -141,7 +144,7 @@ fn check_ports(wanted: &[&Program]) -> Result<()> {
 }
 
 fn begin(root: &Root, stack: &mut Stack, program: &Program, launch: &Launch) -> Result<()> {
-    let log = root.logs().join(format!("{}.log", program.name));
+    let log = root.log(program.name);
     let child = launch.start(&log)?;
     let pid =
         child.id().and_then(|pid| i32::try_from(pid).ok()).context("the process has no pid")?;
@@ -230,7 +233,7 @@ async fn create_databases(root: &Root, stack: &mut Stack) -> Result<()> {
 }
 
 async fn migrate(root: &Root, service: &str, environment: &[(String, String)]) -> Result<()> {
-    let log = root.logs().join(format!("{service}-migrate.log"));
+    let log = root.log(&format!("{service}-migrate"));
     let launch = Launch {
         program: root.bin().join(service),
         arguments: vec!["migrate".to_owned()],

@@ -14,6 +14,7 @@ use super::guide::{Guide, MONOLITH};
 use super::pages;
 use super::report::{Broke, HTML, JSON, Moment, Pauses, Requests, TourReport};
 use crate::head::{Head, server_version};
+use crate::interrupted::interrupted;
 use crate::judge::Verdict;
 use crate::judge::facts::Before;
 use crate::judge::settle::{self, Doubt};
@@ -204,6 +205,11 @@ impl Tour {
         if self.arguments.json {
             print::line(json)?;
         }
+        screen.say(&format!("\n{}", report.verdict_text()));
+        let findings = report.verdict.iter().flat_map(|verdict| &verdict.findings);
+        for finding in findings.chain(&report.failures).take(10) {
+            screen.say(&format!("  {finding}"));
+        }
         screen.say(&format!("\n{}\n", report.table()));
         if let Some(pauses) = &report.pauses {
             screen.say(&pauses.text());
@@ -211,11 +217,6 @@ impl Tour {
         if !report.memory.is_empty() {
             screen.say(&format!("\n{}\n", report.memory_table()));
         }
-        let findings = report.verdict.iter().flat_map(|verdict| &verdict.findings);
-        for finding in findings.chain(&report.failures).take(10) {
-            screen.say(&format!("  {finding}"));
-        }
-        screen.say(&report.verdict_text());
         screen.say(&format!(
             "\n{:.0} s. The report, for a browser and for programs:",
             report.seconds
@@ -230,13 +231,6 @@ impl Tour {
             }
         }
         Ok(if report.clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-    }
-}
-
-/// Ctrl-C; the stack keeps running.
-async fn interrupted() {
-    if tokio::signal::ctrl_c().await.is_err() {
-        std::future::pending::<()>().await;
     }
 }
 

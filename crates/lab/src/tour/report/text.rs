@@ -116,8 +116,9 @@ impl TourReport {
             return format!("The tour broke at step \"{}\": {}", broke.step, broke.why);
         }
         let Some(v) = &self.verdict else { return "There is no verdict.".to_owned() };
+        let short = if self.clean() { "All as promised" } else { "Not as promised" };
         format!(
-            "Of {} writes acknowledged, {} refused and {} unknown ({} converged): {} lost, {} doubled, {} out \
+            "{short}. Of {} writes acknowledged, {} refused and {} unknown ({} converged): {} lost, {} doubled, {} out \
              of order, {} stale. Of {} requests {} failed.",
             v.acknowledged,
             v.refused,
