@@ -27,7 +27,7 @@ test: build ## Run every test on real PostgreSQL and a real broker
 
 # Every test that goes by what PostgreSQL does but the one of five million rows, by name so that it is built as for
 # `test`, and what the crates test within; fewer of the random ones.
-TESTS_17 := bounded fence follow prepare schedule events migrate silence picker moves app locks mails move_folder parity api
+TESTS_17 := bounded crowd fence follow prepare schedule events migrate silence picker moves app locks mails transaction move_folder parity api
 test-17: build ## Run the tests of stores, events and the mover on PostgreSQL 17 (x86-64 Linux)
 	folder=$$(deploy/local/postgres-17.sh) && FICUS_KILLS=1 FICUS_WALKS=6 FICUS_EVENTS=20000 $(LAB) scratch --postgres "$$folder" -- \
 		cargo test --workspace --no-fail-fast --lib $(addprefix --test ,$(TESTS_17))

@@ -64,9 +64,9 @@ impl Mover {
         let mut shapes = Vec::new();
         for table in self.inner.definition.tables(direction) {
             let view = sql::view(&self.inner.capability, &table.table);
-            let from = describe(&mut at_source, &view).await.map_err(|e| source.error(e))?;
+            let from = source.ask(describe(&mut at_source, &view)).await?;
             let name = sql::table(&table.table);
-            let into = describe(&mut at_target, &name).await.map_err(|e| target.error(e))?;
+            let into = target.ask(describe(&mut at_target, &name)).await?;
             shapes.push(Shape::new(table, &view, &from, &into).map_err(Error::Definition)?);
         }
         Ok(shapes)

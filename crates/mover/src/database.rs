@@ -15,6 +15,8 @@ const PAST_EPOCH: &str = "ZF003";
 /// For the answer to what costs the server little. One whose host is gone without a word would be waited for until the
 /// kernel gives the connection up, while the controller's lease is renewed at another.
 const SILENCE: Duration = Duration::from_secs(10);
+/// The same for what may cost it much: somewhat longer than a statement has.
+const LONG_SILENCE: Duration = Duration::from_mins(3);
 
 /// One side of a move.
 #[derive(Debug)]
@@ -28,7 +30,7 @@ pub(crate) struct Database {
     pages: Pool,
     /// Steps: one connection a table, so that all tables are locked at once.
     pub steps: Pool,
-    /// The opening: one session, so that it has been rehearsed by the one that does it.
+    /// The opening: the session that rehearsed it does it; a second one for where the answer to its commit does not come.
     pub openings: Pool,
     /// The way back's rehearsal. It has customers' tables while it runs, so it is given up after a second, whatever
     /// has become of who asked for it.
@@ -95,6 +97,11 @@ impl Database {
     /// What is asked and costs the server little; [`Error::Unreachable`] after 10 s.
     pub async fn ask<T>(&self, work: impl Future<Output = sqlx::Result<T>>) -> Result<T> {
         within(SILENCE, Box::pin(work)).await.map_err(|e| self.error(e))
+    }
+
+    /// What is asked and may cost the server much; [`Error::Unreachable`] after 3 min.
+    pub async fn ask_much<T>(&self, work: impl Future<Output = sqlx::Result<T>>) -> Result<T> {
+        within(LONG_SILENCE, Box::pin(work)).await.map_err(|e| self.error(e))
     }
 
     /// Connects as many sessions as a fence needs, so that it need not wait for them.

@@ -47,8 +47,8 @@ impl Mover {
             Err(error) => return Err(error),
         };
         let target = self.database(direction.target());
-        let pending = count_pending(&target.follow, &self.inner.capability, direction).await;
-        let pending = pending.map_err(|e| target.error(e))?;
+        let pending = count_pending(&target.follow, &self.inner.capability, direction);
+        let pending = target.ask_much(pending).await?;
         let (verdict, mut found) = (&cursor.verify.verdict, Vec::new());
         if !cursor.copy.done {
             let reason = format!("{} rows are copied so far", cursor.copy.rows);
@@ -187,8 +187,7 @@ impl Mover {
     pub async fn vacuum_target(&self, direction: Direction) -> Result<()> {
         let target = self.database(direction.target());
         for table in self.tables_of(direction.target()) {
-            let vacuum = sqlx::query(sql::vacuum(table)).execute(&target.follow).await;
-            vacuum.map_err(|e| target.error(e))?;
+            target.ask_much(sqlx::query(sql::vacuum(table)).execute(&target.follow)).await?;
         }
         Ok(())
     }

@@ -67,6 +67,8 @@ async fn a_side_whose_host_is_gone_is_not_waited_for() {
     let line = Line::to(library.url(Side::Monolith)).await;
     let service = library.url(Side::Service);
     let mover = Mover::connect(CAPABILITY, definition(), line.url(), service).unwrap();
+    let follower = async || mover.follower(Direction::Reverse, 1).await.map(drop);
+    assert!(matches!(follower().await, Err(Error::LostCursor { .. })));
     mover.token(Side::Monolith).await.unwrap();
     mover.raise_token(Side::Monolith, library.attempt, library.epoch).await.unwrap();
     line.lose_the_server();
@@ -74,9 +76,12 @@ async fn a_side_whose_host_is_gone_is_not_waited_for() {
         tokio::join!(
             async { mover.token(Side::Monolith).await.map(drop) },
             mover.raise_token(Side::Monolith, library.attempt, library.epoch),
+            follower(),
         )
     };
-    let (token, raised) = tokio::time::timeout(GIVEN_UP, asked).await.expect("it waits");
+    let (token, raised, loaded) = tokio::time::timeout(GIVEN_UP, asked).await.expect("it waits");
+    let cursor = matches!(loaded, Err(Error::LostCursor { .. } | Error::Unreachable { .. }));
+    assert!(cursor, "{loaded:?}");
     for answer in [token, raised] {
         assert!(matches!(answer, Ok(()) | Err(Error::Unreachable { .. })), "{answer:?}");
     }

@@ -59,7 +59,7 @@ impl Control {
 
     async fn until_acknowledged(&self, wanted: (i64, Option<Uuid>, bool)) {
         let what = format!("{wanted:?} is to be acknowledged");
-        wait_until(&what, Duration::from_secs(5), async || self.acknowledged().await == wanted)
+        wait_until(&what, Duration::from_secs(30), async || self.acknowledged().await == wanted)
             .await;
     }
 }
@@ -190,9 +190,9 @@ async fn a_picker_listens_again_after_the_servers_host_was_lost() {
                       WHERE datname = current_database() AND query LIKE 'LISTEN%'";
         sqlx::query_scalar::<_, i64>(query).fetch_one(&control.pool).await.unwrap() == 1
     };
-    wait_until("the picker is to listen", Duration::from_secs(5), listens).await;
+    wait_until("the picker is to listen", Duration::from_secs(30), listens).await;
     line.lose_the_server();
-    wait_until("the lost session is to end", Duration::from_secs(5), async || !listens().await)
+    wait_until("the lost session is to end", Duration::from_secs(30), async || !listens().await)
         .await;
-    wait_until("the picker is to listen again", Duration::from_secs(10), listens).await;
+    wait_until("the picker is to listen again", Duration::from_secs(30), listens).await;
 }

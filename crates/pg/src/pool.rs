@@ -40,7 +40,7 @@ const PING: Duration = Duration::from_millis(300);
 /// A connection that has been idle for 750 ms is pinged before it is lent: its server may have ended meanwhile, and
 /// whoever got it then, however much later, would have its error. One that is given back with an answer due, because
 /// who waited for it has given up, has 5 s for it and is closed else: its host may be gone. That is no round trip more,
-/// for the ping of sqlx that follows has nothing left to wait for but its own answer. For which it waits without a limit;
+/// for the ping of sqlx that follows has nothing left to wait for but its own answer. For that it waits without a limit;
 /// so connections are lent as a [`Session`], by [`Pool::acquire`], by [`begin`] or for a single statement, which is executed
 /// on a reference to the pool. What a statement gives is read to its end then before any of it is handed out.
 ///
@@ -117,7 +117,8 @@ impl Pool {
         options.connect_lazy_with(PgConnectOptions::clone(&self.pool.connect_options())).into()
     }
 
-    /// A session for statements that are no transaction. Fails with [`sqlx::Error::PoolTimedOut`] after 3 s.
+    /// A session for statements that are no transaction. Fails with [`sqlx::Error::PoolTimedOut`] after the
+    /// pool's limit, 3 s unless it was made otherwise.
     pub async fn acquire(&self) -> sqlx::Result<Session> {
         within(self.pool.options().get_acquire_timeout(), self.wait()).await
     }

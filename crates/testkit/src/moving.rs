@@ -86,7 +86,10 @@ impl Moving {
     pub async fn try_switch(&mut self, direction: Direction) -> bool {
         self.raise().await;
         let (mover, attempt) = (self.mover.clone(), self.attempt);
-        mover.fence(direction.source(), attempt).await.unwrap();
+        if mover.fence(direction.source(), attempt).await.is_err() {
+            mover.unfence(direction.source(), attempt).await.unwrap();
+            return false;
+        }
         mover.store_reverse_cursor(direction, attempt, self.epoch + 1).await.unwrap();
         let drained = self.follower(direction).await.drain(attempt).await;
         let opening = match drained {

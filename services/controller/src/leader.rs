@@ -27,8 +27,7 @@ use crate::{
 /// The lease lasts 1.5 s and is renewed every 0.5 s.
 const LEASE: Duration = Duration::from_millis(1_500);
 const RENEW: Duration = Duration::from_millis(500);
-/// Without the lease there is nothing to lose by waiting, and who gave up sooner than the server takes to accept a
-/// connection would begin with a new one each time, and never lead.
+/// Without the lease there is nothing to lose by waiting; each statement has 2 s of its own.
 const WITHOUT_LEASE: Duration = Duration::from_secs(3);
 
 /// A verb that this controller cannot take.

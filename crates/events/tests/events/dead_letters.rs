@@ -11,7 +11,7 @@ use trellis_testkit::{kafka, wait_until};
 
 use crate::bench::{Bench, PATIENCE, owners};
 
-pub const TIMEOUT: Duration = Duration::from_secs(10);
+pub const TIMEOUT: Duration = Duration::from_secs(30);
 
 pub async fn letters(bench: &Bench) -> Vec<DeadLetter> {
     let topic = format!("{}.dlq", bench.topic);

@@ -75,7 +75,7 @@ pub struct LoadCommand {
     /// An operation of the target's /openapi.json, by its operationId; the target is http://host:port then
     #[arg(long, conflicts_with = "method")]
     pub operation: Option<String>,
-    /// A parameter of the operation, as 'taskId=7'; may be given again
+    /// A parameter of the operation, as `task_id=7`; may be given again
     #[arg(long, value_name = "NAME=VALUE", value_parser = pair, requires = "operation")]
     pub param: Vec<(String, String)>,
     /// A header, or gRPC metadata, as 'Name: value'; may be given again

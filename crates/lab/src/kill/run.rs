@@ -36,7 +36,8 @@ death, or as --away says, and the next blow falls when all is normal again. Noti
 Exit status: 0 only if nothing was lost, doubled, out of order or stale, nothing died by itself, all was normal soon
 after each blow and until the next, most writes were acknowledged, and the owner changed all the while. Soon is 15 s from
 the victim's restart; for requests 3 s from when a database answers; for events and mails --away longer, after a broker's
-death 60 s from when it listens and as long again as it did not, and after one blow of ten two minutes.
+death 60 s from when it listens and as long again as it did not, and after one blow of every ten up to two minutes
+longer.
 
 Examples:
   lab kill
@@ -102,7 +103,7 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode> {
     run.screen.say(&format!("\n{}", run.report.text()));
     let (seed, ledger) = (run.arguments.seed, run.root.folder().join(LEDGER));
     run.screen.say(&format!(
-        "`--seed {seed}` gives the same blows and requests. Every write is in {}, what the processes said in `lab logs`.",
+        "`--seed {seed}` gives the same blows and requests. Every write is in {}, what the processes said in `lab logs NAME`.",
         ledger.display()
     ));
     run.screen.say("Everything still runs; `make down` stops it.");

@@ -12,7 +12,7 @@ use super::{Root, programs};
 /// What `lab logs` is told.
 #[derive(Args, Debug)]
 #[command(after_help = "\
-A line is a JSON object; servers write text. `lab ps` has the files.
+A line is a JSON object; servers write text. The files are in .ficus/log.
 
 Examples:
   lab logs gateway | tail

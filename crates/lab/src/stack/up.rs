@@ -68,7 +68,7 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode> {
         print::line(format!("{name:<14} {url}"))?;
     }
     eprintln!(
-        "lab: all of it answers; `.ficus/bin/ficus move notifications status` tells of the move, `lab down` stops it"
+        "lab: all of it answers; `.ficus/bin/ficus move list` shows the moves, `make down` stops it"
     );
     Ok(ExitCode::SUCCESS)
 }

@@ -18,7 +18,7 @@ use crate::stack::Root;
 /// How much of the load before and after a step it is compared with.
 const AROUND: Duration = Duration::from_secs(4);
 /// How long a command is given again that is refused.
-const INSISTENCE: Duration = Duration::from_secs(20);
+const INSISTENCE: Duration = Duration::from_mins(1);
 const STATUS: &str = ".ficus/bin/ficus move notifications status";
 
 pub const MONOLITH: &str = "http://127.0.0.1:8201";

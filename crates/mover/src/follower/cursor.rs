@@ -65,7 +65,7 @@ impl Cursor {
     /// The open one, of this epoch if one is given; else [`Error::LostCursor`].
     pub async fn load(mover: &Mover, direction: Direction, epoch: Option<i64>) -> Result<Self> {
         let target = mover.database(direction.target());
-        sqlx::query_as(
+        let open = sqlx::query_as(
             "SELECT epoch, version, snap::text AS snap, extract(epoch FROM snap_at)::float8 AS snap_at,
                     page, chunk, verify, system_identifier, timeline, definitions
              FROM ficus.cursor
@@ -74,10 +74,8 @@ impl Cursor {
         .bind(&mover.inner.capability)
         .bind(direction.as_str())
         .bind(epoch)
-        .fetch_optional(&target.follow)
-        .await
-        .map_err(|e| target.error(e))?
-        .ok_or_else(|| lost(mover, direction))
+        .fetch_optional(&target.follow);
+        target.ask(open).await?.ok_or_else(|| lost(mover, direction))
     }
 
     /// Moves the row from this cursor to the next; false if somebody else has moved or closed it.
@@ -133,8 +131,7 @@ impl Cursor {
         next.version += 1;
         next.verify = Verify::default();
         let mut connection = target.follow.acquire().await.map_err(|e| target.error(e))?;
-        let swapped = self.swap(&next, mover, direction, &mut connection).await;
-        if !swapped.map_err(|e| target.error(e))? {
+        if !target.ask(self.swap(&next, mover, direction, &mut connection)).await? {
             return Err(lost(mover, direction));
         }
         *self = next;

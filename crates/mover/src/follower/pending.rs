@@ -25,14 +25,13 @@ pub(crate) struct Pending(BTreeMap<Place, BTreeSet<Covers>>);
 impl Pending {
     pub async fn load(mover: &Mover, direction: Direction) -> Result<Self> {
         let target = mover.database(direction.target());
-        let rows: Vec<(String, bool, Json<Covers>)> = sqlx::query_as(
+        let rows = sqlx::query_as(
             "SELECT tbl, inverse, covers FROM ficus.reverify WHERE capability = $1 AND direction = $2",
         )
         .bind(&mover.inner.capability)
         .bind(direction.as_str())
-        .fetch_all(&target.follow)
-        .await
-        .map_err(|e| target.error(e))?;
+        .fetch_all(&target.follow);
+        let rows: Vec<(String, bool, Json<Covers>)> = target.ask_much(rows).await?;
         let mut pending = Self::default();
         for (table, inverse, Json(covers)) in rows {
             pending.add(Place { table, inverse }, covers);

@@ -8,7 +8,7 @@ use tokio::time::timeout;
 
 use crate::{Error, error::Result};
 
-/// For the answer, and for a farewell: neither costs the server anything.
+/// For the answer, which a long backlog may keep from coming, and for a farewell.
 const PATIENCE: Duration = Duration::from_secs(3);
 
 /// The lag of the capability's relay in the database at `url`. Where none has ever run it is all there is.

@@ -1,5 +1,5 @@
 //! The control database. Every change of a move matches the attempt that makes it, and is one
-//! transaction with its line in the journal.
+//! transaction with its line in the journal, but for *pending* and the announcement of C1.
 
 mod journal;
 mod lease;

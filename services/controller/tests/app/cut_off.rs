@@ -72,7 +72,7 @@ impl Gateways {
     async fn until_served(&self) {
         let before = self.doors.each_ref().map(|door| door.counts());
         let start = Instant::now();
-        wait_until("who was cut off is to serve again", Duration::from_secs(10), async || {
+        wait_until("who was cut off is to serve again", Duration::from_secs(30), async || {
             let now = self.doors.each_ref().map(|door| door.counts());
             now.iter()
                 .zip(&before)
@@ -159,7 +159,7 @@ async fn who_is_cut_off_during_a_switch_says_nothing_stale() {
 /// Everybody has acknowledged that the switch is pending and C6 is about to be asked for: then the cut.
 async fn cut_before_c6(stand: &Stand, gateways: &Gateways) {
     let controller = &stand.controllers[0];
-    wait_until("the controller is to stop before C6", Duration::from_secs(10), async || {
+    wait_until("the controller is to stop before C6", Duration::from_secs(30), async || {
         is_stopped(controller)
     })
     .await;

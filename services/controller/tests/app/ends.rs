@@ -12,7 +12,7 @@ async fn a_gateway_that_ends_has_left_the_control_database() {
     stand.controller("").await;
     stand.ficus("create").await;
     let mut gateway = stand.gateway("leaving").await;
-    wait_until("the gateway is a picker", Duration::from_secs(10), async || {
+    wait_until("the gateway is a picker", Duration::from_secs(30), async || {
         stand.pickers().await.contains(&gateway.name)
     })
     .await;

@@ -30,7 +30,7 @@ async fn a_strangers_app_moves_there_and_back_and_no_client_notices() {
         let moved = stand.ficus("vdiff").await;
         assert_eq!(moved["done"], true);
         assert_eq!(stand.ficus("status").await["owner"], owner);
-        wait_until("writes are to go on", Duration::from_secs(5), async || {
+        wait_until("writes are to go on", Duration::from_secs(30), async || {
             door.counts()[1] > before + 100
         })
         .await;

@@ -85,7 +85,7 @@ impl Stand {
         self.controllers.push(program);
         if number == 0 {
             // So that a test knows whom its failpoints meet.
-            wait_until("the first controller is to lead", Duration::from_secs(10), async || {
+            wait_until("the first controller is to lead", Duration::from_secs(30), async || {
                 leads(address).await
             })
             .await;
@@ -161,7 +161,7 @@ impl Stand {
         let old = "SELECT id || boat || said || (urgent = 'yes')
                      || round(extract(epoch FROM noted_at) * 1000000) FROM public.log_entries ORDER BY id";
         let new = "SELECT line_no || vessel || body || alarm || noted_us FROM public.lines ORDER BY line_no";
-        wait_until("both offices are to be equal", Duration::from_secs(10), async || {
+        wait_until("both offices are to be equal", Duration::from_secs(30), async || {
             let rows = async |pool, query| sqlx::query_scalar(query).fetch_all(pool).await.unwrap();
             let old: Vec<String> = rows(&self.pools[0], old).await;
             let new: Vec<String> = rows(&self.pools[1], new).await;
@@ -177,7 +177,7 @@ impl Gateway {
         let id = self.program.id().to_string();
         assert!(Command::new("kill").args(["-s", "TERM", &id]).status().unwrap().success());
         let ended = async || !self.program.is_running();
-        wait_until("the gateway has ended", Duration::from_secs(10), ended).await;
+        wait_until("the gateway has ended", Duration::from_secs(30), ended).await;
     }
 }
 

@@ -43,7 +43,7 @@ async fn switched_while_vacuumed(shop: &mut Shop, forward: bool) {
         let waits = "SELECT EXISTS (SELECT FROM journal WHERE text LIKE 'waiting for %'
                                       AND at > clock_timestamp() - interval '40 s'
                                       AND epoch = (SELECT epoch FROM move))";
-        wait_until("the switch is to wait for the late one", Duration::from_secs(20), async || {
+        wait_until("the switch is to wait for the late one", Duration::from_secs(35), async || {
             sqlx::query_scalar(waits).fetch_one(&control).await.unwrap()
         })
         .await;
@@ -51,7 +51,7 @@ async fn switched_while_vacuumed(shop: &mut Shop, forward: bool) {
             if forward { (&monolith, UPDATES[0]) } else { (&service, UPDATES[1]) };
         owner.execute(update).await.unwrap();
         let mut found = Vec::new();
-        wait_until("both sides are to be vacuumed", Duration::from_secs(20), async || {
+        wait_until("both sides are to be vacuumed", Duration::from_secs(35), async || {
             found = vec![vacuuming(&monolith).await, vacuuming(&service).await];
             found.iter().all(|side| !side.is_empty())
         })
@@ -63,9 +63,11 @@ async fn switched_while_vacuumed(shop: &mut Shop, forward: bool) {
     let outcome = outcome.unwrap();
     let still = [vacuuming(&monolith).await, vacuuming(&service).await];
     done(&outcome);
-    let switched = outcome.switch.unwrap();
+    let switched = outcome.switch.as_ref().unwrap();
     println!("forward {forward}: tries {}, pause {} ms", switched.tries, switched.pause_ms);
-    assert_eq!(switched.tries, 1);
+    // A machine without a turn for it is no autovacuum that does not yield.
+    let failed = outcome.lines.iter().filter(|line| line.starts_with("try "));
+    assert!(failed.clone().all(|line| line.contains("1,000 ms")), "{:?}", outcome.lines);
     for (before, after) in vacuumed.iter().zip(still) {
         assert!(before.iter().all(|pid| !after.contains(pid)), "{before:?} did not yield");
     }
@@ -90,7 +92,7 @@ async fn autovacuums_on_both_sides_yield_to_a_switch() {
         switched_while_vacuumed(&mut shop, forward).await;
     }
     let acknowledged = writers.stop().await;
-    shop.until_equal(Duration::from_secs(5)).await;
+    shop.until_equal(Duration::from_secs(30)).await;
     let customers = shop.customers(false).await;
     assert!(acknowledged.iter().all(|customer| customers.get(customer) == Some(&1)));
     assert_eq!(customers.len(), acknowledged.len() + 20_500);

@@ -9,7 +9,7 @@ use trellis_testkit::wait_until;
 
 use crate::shop::{CAPABILITY, Shop, done, verb};
 
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(30);
 /// Of the row, what a backup would bring back.
 const KEEP: &str =
     "CREATE TABLE backup AS SELECT owner, epoch, attempt, stream, direction FROM move";

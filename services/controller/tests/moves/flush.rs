@@ -41,7 +41,7 @@ impl Sides<'_> {
             "SELECT bool_or(pg_visible_in_snapshot('{transaction}'::xid8, snap))
              FROM ficus.cursor WHERE NOT closed"
         );
-        wait_until("the cursor is to pass the rollbacks", Duration::from_secs(10), async || {
+        wait_until("the cursor is to pass the rollbacks", Duration::from_secs(30), async || {
             let passed = sqlx::query_scalar(AssertSqlSafe(passed.clone()));
             passed.fetch_one(self.target).await.unwrap()
         })
@@ -93,7 +93,7 @@ async fn switch(shop: &mut Shop, forward: bool) {
     let mut moves = shop.leader().await;
     done(&moves.vdiff(verb()).await.unwrap().into_inner());
     done(&shop.switch(forward).await.unwrap());
-    shop.until_equal(Duration::from_secs(5)).await;
+    shop.until_equal(Duration::from_secs(30)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

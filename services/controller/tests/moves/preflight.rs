@@ -85,7 +85,7 @@ async fn a_row_that_the_old_owner_would_not_take_back_stands_against_the_switch(
     assert_eq!(shop.rows().await, rows, "what was written is taken back");
     shop.monolith.execute("ALTER TABLE orders DROP CONSTRAINT small").await.unwrap();
     done(&shop.switch(true).await.unwrap());
-    shop.until_equal(Duration::from_secs(5)).await;
+    shop.until_equal(Duration::from_secs(30)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

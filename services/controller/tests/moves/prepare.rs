@@ -23,7 +23,7 @@ async fn a_second_preparation_leads_to_a_start_that_works() {
 
     shop.controller("").await;
     assert_eq!(shop.status().await.phase, "planned");
-    wait_until("what it had installed is to be gone", Duration::from_secs(5), async || {
+    wait_until("what it had installed is to be gone", Duration::from_secs(30), async || {
         let found = shop.doctor().await;
         found.is_ok_and(|found| found.findings.is_empty())
     })
@@ -48,7 +48,7 @@ async fn a_takeover_ends_a_preparation_that_has_installed_nothing_yet() {
     shop.controller("").await;
     let attempt = shop.status().await.attempt;
     for pool in [&shop.monolith, &shop.service] {
-        wait_until("older attempts are to be over", Duration::from_secs(5), async || {
+        wait_until("older attempts are to be over", Duration::from_secs(30), async || {
             let known = sqlx::query_scalar("SELECT attempt FROM ficus.token").fetch_optional(pool);
             known.await.unwrap() >= Some(attempt)
         })

@@ -14,27 +14,37 @@ use trellis_testkit::wait_until;
 use crate::shop::{CAPABILITY, Controller, HEALED, Shop, Writers, done, verb};
 
 const STOPPED: Duration = Duration::from_secs(10);
+/// Of a switch that does not come to where its controller stops.
+const TRIES: usize = 5;
 
-/// Has a controller that will stop before `step` switch, once it leads and has compared; another one waits.
-async fn switching(
+/// Has the first controller, which stops at a place of it, make a switch, and waits until it has stopped there. A switch that
+/// ends before it comes so far, because the machine is busy, is asked for again.
+pub async fn stopped_switching(
     shop: &mut Shop,
-    step: &str,
     forward: bool,
 ) -> JoinHandle<Result<Outcome, Status>> {
-    shop.controllers.clear();
-    shop.controller(&format!("controller.before.{step}=stop")).await;
-    let mut moves = shop.leader().await;
-    done(&moves.vdiff(verb()).await.unwrap().into_inner());
-    shop.controller("").await;
-    let request = SwitchRequest { capability: CAPABILITY.to_owned(), dry_run: false, tries: 1 };
-    tokio::spawn(async move {
-        let answer = if forward {
-            moves.switch_traffic(request).await
-        } else {
-            moves.reverse_traffic(request).await
-        };
-        answer.map(tonic::Response::into_inner)
-    })
+    for _ in 0..TRIES {
+        let mut moves = shop.leader().await;
+        done(&moves.vdiff(verb()).await.unwrap().into_inner());
+        let request = SwitchRequest { capability: CAPABILITY.to_owned(), dry_run: false, tries: 1 };
+        let switching = tokio::spawn(async move {
+            let answer = if forward {
+                moves.switch_traffic(request).await
+            } else {
+                moves.reverse_traffic(request).await
+            };
+            answer.map(tonic::Response::into_inner)
+        });
+        wait_until("the controller is to stop", Duration::from_secs(30), async || {
+            switching.is_finished() || is_stopped(&shop.controllers[0])
+        })
+        .await;
+        if !switching.is_finished() {
+            return switching;
+        }
+        println!("asked for again: {:?}", switching.await.unwrap());
+    }
+    panic!("the controller never came to where it stops");
 }
 
 fn is_stopped(controller: &Controller) -> bool {
@@ -43,7 +53,7 @@ fn is_stopped(controller: &Controller) -> bool {
     String::from_utf8_lossy(&said.stdout).trim_start().starts_with('T')
 }
 
-fn wake(controller: &Controller) {
+pub fn wake(controller: &Controller) {
     let pid = controller.program.id().to_string();
     assert!(Command::new("kill").args(["-s", "CONT", &pid]).status().unwrap().success());
 }
@@ -63,11 +73,11 @@ async fn stopped_before(step: &str, forward: bool, decided: bool) {
     if !forward {
         done(&shop.switch(true).await.unwrap());
     }
-    let switching = switching(&mut shop, step, forward).await;
-    wait_until("the leader is to stop", Duration::from_secs(20), async || {
-        is_stopped(&shop.controllers[0])
-    })
-    .await;
+    shop.controllers.clear();
+    shop.controller(&format!("controller.before.{step}=stop")).await;
+    shop.leader().await;
+    shop.controller("").await;
+    let switching = stopped_switching(&mut shop, forward).await;
     let stopped = Instant::now();
 
     let other = shop.controllers[1].address.to_string();

@@ -25,7 +25,8 @@ async fn a_move_there_and_back_loses_and_doubles_nothing() {
         done(&outcome);
         let report = outcome.switch.unwrap();
         println!("forward {forward}: epoch {} pause {} ms", report.epoch, report.pause_ms);
-        assert!(report.pause_ms < 1_000.0);
+        // A second from C1 to C5, another for C6, and a late picker.
+        assert!(report.pause_ms < 2_500.0);
         assert_eq!(shop.open().await, [!forward, forward]);
         let mut moves = shop.leader().await;
         done(&moves.vdiff(verb()).await.unwrap().into_inner());
@@ -33,7 +34,7 @@ async fn a_move_there_and_back_loses_and_doubles_nothing() {
     }
 
     let acknowledged = writers.stop().await;
-    shop.until_equal(Duration::from_secs(5)).await;
+    shop.until_equal(Duration::from_secs(30)).await;
     let customers = shop.customers(true).await;
     for customer in &acknowledged {
         assert_eq!(customers.get(customer), Some(&1), "{customer}");
@@ -83,7 +84,7 @@ async fn who_does_not_lead_names_the_leader() {
     shop.controller("").await;
     shop.leader().await;
     shop.controller("").await;
-    wait_until("the second is to know the leader", Duration::from_secs(5), async || {
+    wait_until("the second is to know the leader", Duration::from_secs(30), async || {
         let address = format!("http://{}", shop.controllers[1].address);
         let mut second = MovesClient::connect(address).await.unwrap();
         let refused = second.status(StatusRequest::default()).await.unwrap_err();

@@ -54,7 +54,7 @@ async fn killed_at(
     let died = Instant::now();
     let mut leader = shop.controllers.remove(0);
     let ended = format!("{what}: it was to die, and said {answer:?}");
-    wait_until(&ended, Duration::from_secs(1), async || !leader.program.is_running()).await;
+    wait_until(&ended, Duration::from_secs(10), async || !leader.program.is_running()).await;
 
     shop.until_no_switch(HEALED).await;
     let service = forward == is_decided(place);

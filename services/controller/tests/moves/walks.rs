@@ -24,9 +24,9 @@ use crate::{
 const WALKS: u64 = 100;
 /// Walks side by side: much of their time is the leases of the dead.
 const LANES: usize = 6;
-const AT_REST: Duration = Duration::from_secs(20);
+const AT_REST: Duration = Duration::from_secs(40);
 /// No verb on 500 orders takes as long, whatever dies.
-const ANSWERED: Duration = Duration::from_secs(30);
+const ANSWERED: Duration = Duration::from_mins(1);
 
 const PLACES: [&str; 24] = [
     "installed",

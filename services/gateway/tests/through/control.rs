@@ -68,7 +68,7 @@ async fn a_control_database_that_goes_away_changes_nothing() {
     let (database, pool, stand) = start().await;
     change(&pool, SWITCH).await;
     let moved = async || stand.get("/v1/inbox").await.body.contains("notifications");
-    wait_until("the service answers", Duration::from_secs(2), moved).await;
+    wait_until("the service answers", Duration::from_secs(30), moved).await;
     pool.close().await;
     drop(database);
     tokio::time::sleep(Duration::from_millis(300)).await;

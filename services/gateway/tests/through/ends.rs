@@ -23,7 +23,7 @@ async fn at_the_end_what_is_under_way_has_its_answer() {
     stand.monolith.says([Say::Sleep(300)]);
     let answer = stand.begin(Method::POST, "/slow", "done");
     let arrived = async || !stand.monolith.lines().is_empty();
-    wait_until("it has arrived", Duration::from_secs(2), arrived).await;
+    wait_until("it has arrived", Duration::from_secs(30), arrived).await;
     stand.shutdown.request();
     stand.serving.await.unwrap();
     assert_eq!(answer.await.unwrap().body, "done");
@@ -51,7 +51,7 @@ async fn an_answer_that_does_not_come_is_waited_for_eight_seconds() {
     stand.monolith.says([Say::Sleep(20_000)]);
     let answer = stand.begin(Method::POST, "/slow", "done");
     let arrived = async || !stand.monolith.lines().is_empty();
-    wait_until("it has arrived", Duration::from_secs(2), arrived).await;
+    wait_until("it has arrived", Duration::from_secs(30), arrived).await;
     let requested = Instant::now();
     stand.shutdown.request();
     stand.serving.await.unwrap();

@@ -113,7 +113,7 @@ async fn more_requests_than_may_be_are_refused_at_once() {
     stand.monolith.says([Say::Sleep(1_000)]);
     let first = stand.begin(Method::GET, "/slow", "");
     let arrived = async || !stand.monolith.lines().is_empty();
-    wait_until("the first has arrived", Duration::from_secs(2), arrived).await;
+    wait_until("the first has arrived", Duration::from_secs(30), arrived).await;
     let answer = stand.get("/any").await;
     assert_eq!(
         (answer.status, answer.code()),

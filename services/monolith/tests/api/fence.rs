@@ -25,7 +25,7 @@ use trellis_testkit::wait_until;
 
 use crate::harness::{FENCED, Fence, PASSWORD, Person, Trellis};
 
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 #[tokio::test]
 async fn a_refused_write_says_so_and_leaves_nothing() {

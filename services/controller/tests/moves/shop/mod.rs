@@ -4,7 +4,11 @@
 mod home;
 mod writer;
 
-use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
 
 use ficus_control_api::control::v1::{
     CreateRequest, DoctorResponse, Move, Outcome, StatusRequest, SwitchRequest, VerbRequest,
@@ -131,7 +135,7 @@ impl Shop {
     /// A client of the controller that leads.
     pub async fn leader(&self) -> MovesClient<Channel> {
         let mut leader = None;
-        wait_until("a controller is to lead", Duration::from_secs(10), async || {
+        wait_until("a controller is to lead", Duration::from_secs(30), async || {
             leader = self.find_leader().await;
             leader.is_some()
         })
@@ -152,7 +156,7 @@ impl Shop {
 
     pub async fn status(&mut self) -> Move {
         let mut found = None;
-        wait_until("the leader is to tell the status", Duration::from_secs(10), async || {
+        wait_until("the leader is to tell the status", Duration::from_secs(30), async || {
             let request = StatusRequest { capability: CAPABILITY.to_owned(), journal: 100 };
             let mut moves = self.leader().await;
             // The leader may be stopped between the two calls.
@@ -170,8 +174,19 @@ impl Shop {
         moves.doctor(verb()).await.map(tonic::Response::into_inner)
     }
 
+    /// Three tries. A switch that is refused because the stream is behind, as it may be on a busy machine, is asked for
+    /// again.
     pub async fn switch(&mut self, forward: bool) -> Result<Outcome, Status> {
-        self.switch_in(3, forward).await
+        let begun = Instant::now();
+        loop {
+            let answer = self.switch_in(3, forward).await;
+            let behind = |line: &String| line.contains(" ms behind");
+            let again = answer.as_ref().is_ok_and(|outcome| outcome.refusals.iter().any(behind));
+            if !again || begun.elapsed() > ANSWER {
+                return answer;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
     }
 
     /// One try, no more.

@@ -51,7 +51,7 @@ impl MailServer {
 
     async fn listen(&self, config: Config) {
         tokio::spawn(trellis_sandbox::app::run(config, self.shutdown.clone()));
-        wait_until("the mail server listens", Duration::from_secs(5), async || {
+        wait_until("the mail server listens", Duration::from_secs(30), async || {
             tokio::net::TcpStream::connect(self.address).await.is_ok()
         })
         .await;
@@ -83,7 +83,7 @@ impl MailServer {
     /// Waits until exactly so many mails were taken for this address.
     pub async fn has_taken(&self, count: usize, address: &str) {
         let what = format!("{count} mails to {address}");
-        wait_until(&what, Duration::from_secs(10), async || self.mails_to(address).len() == count)
+        wait_until(&what, Duration::from_secs(30), async || self.mails_to(address).len() == count)
             .await;
     }
 }

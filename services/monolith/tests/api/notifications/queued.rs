@@ -50,7 +50,7 @@ async fn an_applied_event_reaches_the_inbox_and_the_mail_server_once() {
     apply(&trellis.pool, &events).await;
     assert_eq!(person.get("/v1/inbox/unread-count").await.ok()["unread"], 1);
     trellis.mail.has_taken(1, &person.email).await;
-    trellis_testkit::wait_until("delivered", Duration::from_secs(5), async || {
+    trellis_testkit::wait_until("delivered", Duration::from_secs(30), async || {
         let list = person.get("/v1/deliveries").await.ok();
         list["deliveries"][0]["state"] == "DELIVERY_STATE_SENT"
     })
@@ -272,7 +272,7 @@ async fn the_mode_is_changed_while_trellis_runs() {
     let trellis = Trellis::start_queued().await;
     let person = trellis.person().await;
     sqlx::query("UPDATE settings SET mail_mode = 'inline'").execute(&trellis.pool).await.unwrap();
-    trellis_testkit::wait_until("mail leaves inline", Duration::from_secs(5), async || {
+    trellis_testkit::wait_until("mail leaves inline", Duration::from_secs(30), async || {
         let person = trellis.person().await;
         trellis.mail.mails_to(&person.email).len() == 1
     })
