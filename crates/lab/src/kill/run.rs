@@ -36,8 +36,8 @@ death, or as --away says, and the next blow falls when all is normal again. Noti
 Exit status: 0 only if nothing was lost, doubled, out of order or stale, nothing died by itself, all was normal soon
 after each blow and until the next, most writes were acknowledged, and the owner changed all the while. Soon is 15 s from
 the victim's restart; for requests 3 s from when a database answers; for events and mails --away longer, after a broker's
-death 60 s from when it listens and as long again as it did not, and after one blow of every ten up to two minutes
-longer.
+death 60 s from when it listens and as long again as it did not, and after one blow of every ten two minutes from
+when the victim answers.
 
 Examples:
   lab kill

@@ -66,8 +66,8 @@ async fn switched_while_vacuumed(shop: &mut Shop, forward: bool) {
     let switched = outcome.switch.as_ref().unwrap();
     println!("forward {forward}: tries {}, pause {} ms", switched.tries, switched.pause_ms);
     // A machine without a turn for it is no autovacuum that does not yield.
-    let failed = outcome.lines.iter().filter(|line| line.starts_with("try "));
-    assert!(failed.clone().all(|line| line.contains("1,000 ms")), "{:?}", outcome.lines);
+    let mut failed = outcome.lines.iter().filter(|line| line.starts_with("try "));
+    assert!(failed.all(|line| line.contains("1,000 ms")), "{:?}", outcome.lines);
     for (before, after) in vacuumed.iter().zip(still) {
         assert!(before.iter().all(|pid| !after.contains(pid)), "{before:?} did not yield");
     }
