@@ -146,8 +146,9 @@ pub(crate) fn sqlstate(error: &sqlx::Error) -> Option<String> {
 }
 
 /// Rows travel as text and are compared as text, so every session writes it alike. (`DateStyle`, `TimeZone`
-/// and `extra_float_digits` are fixed by sqlx itself, whose start-up message goes before these.)
-fn fixed() -> [(&'static str, &'static str); 8] {
+/// and `extra_float_digits` are fixed by sqlx itself, whose start-up message goes before these.) A server that sends to, or
+/// waits for rows of, a mover whose host is gone ends the session after 25 s.
+fn fixed() -> [(&'static str, &'static str); 11] {
     [
         ("IntervalStyle", "postgres"),
         ("bytea_output", "hex"),
@@ -157,5 +158,8 @@ fn fixed() -> [(&'static str, &'static str); 8] {
         ("synchronous_commit", "on"),
         ("jit", "off"),
         ("max_parallel_workers_per_gather", "0"),
+        ("tcp_keepalives_idle", "10"),
+        ("tcp_keepalives_interval", "5"),
+        ("tcp_keepalives_count", "3"),
     ]
 }

@@ -104,7 +104,7 @@ impl Mover {
         let mut found = self.check_stream(Direction::Reverse).await?;
         let monolith = self.database(Side::Monolith);
         let tables = self.tables_of(Side::Monolith);
-        let views: Vec<(String, String)> = sqlx::query_as(
+        let views = sqlx::query_as(
             "SELECT DISTINCT c.relname::text, v.oid::regclass::text
              FROM pg_depend AS d
              JOIN pg_rewrite AS r ON d.classid = 'pg_rewrite'::regclass AND r.oid = d.objid
@@ -114,23 +114,21 @@ impl Mover {
                AND v.oid <> c.oid AND v.relnamespace <> 'ficus'::regnamespace",
         )
         .bind(&tables)
-        .fetch_all(&monolith.follow)
-        .await
-        .map_err(|e| monolith.error(e))?;
+        .fetch_all(&monolith.follow);
+        let views: Vec<(String, String)> = monolith.ask_much(views).await?;
         for (table, view) in views {
             found.push(Refusal::new(&table, format!("view {view} reads it"), "drop the view"));
         }
         let retired: Vec<String> = tables.iter().map(|table| retired_name(table)).collect();
-        let taken: Vec<String> = sqlx::query_scalar(
+        let taken = sqlx::query_scalar(
             "SELECT relname::text FROM pg_class
              WHERE relnamespace = 'public'::regnamespace AND relname = ANY ($1)
                AND EXISTS (SELECT FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relname = ANY ($2))",
         )
         .bind(&retired)
         .bind(&tables)
-        .fetch_all(&monolith.follow)
-        .await
-        .map_err(|e| monolith.error(e))?;
+        .fetch_all(&monolith.follow);
+        let taken: Vec<String> = monolith.ask_much(taken).await?;
         for name in taken {
             let reason = "the name that the retired table will have is taken".to_owned();
             found.push(Refusal::new(&name, reason, "rename or drop it"));

@@ -82,22 +82,24 @@ impl Mover {
         back: &[Shape],
     ) -> Result<Rows> {
         let source = self.database(direction.source());
-        let of = |e| source.error(e);
         let mut transaction = source.read().await?;
-        let mut own = Vec::new();
-        for shape in back {
-            let last = sql::last_row(&shape.target, &shape.key);
-            let last = Values::default().fetch_rows(last, &mut transaction).await.map_err(of)?;
-            own.push(sharing_covers(shape, &last, &mut transaction).await.map_err(of)?);
-        }
-        let mut carried = Vec::new();
-        for shape in shapes {
-            let covers = led_to(shape, back, &own);
-            let rows = rows_of(&shape.source, &shape.covers, &covers, &mut transaction).await;
-            carried.push((covers, rows.map_err(of)?));
-        }
-        transaction.commit().await.map_err(of)?;
-        Ok(Rows { own, carried })
+        let read = async {
+            let mut own = Vec::new();
+            for shape in back {
+                let last = sql::last_row(&shape.target, &shape.key);
+                let last = Values::default().fetch_rows(last, &mut transaction).await?;
+                own.push(sharing_covers(shape, &last, &mut transaction).await?);
+            }
+            let mut carried = Vec::new();
+            for shape in shapes {
+                let covers = led_to(shape, back, &own);
+                let rows = rows_of(&shape.source, &shape.covers, &covers, &mut transaction).await?;
+                carried.push((covers, rows));
+            }
+            transaction.commit().await?;
+            Ok(Rows { own, carried })
+        };
+        source.ask_much(read).await
     }
 
     /// In the target: opened as C7 will, the rows as the stream brings them, a write as a customer's, and the way

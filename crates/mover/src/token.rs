@@ -43,14 +43,17 @@ impl Mover {
 
     /// Ends every session in this database of attempts below this one that has a transaction open, and waits until they
     /// are gone; how many. At a takeover on the owner's database this comes before [`Mover::raise_token`], which those
-    /// would keep waiting. One at rest holds nothing, and may be this mover's own.
+    /// would keep waiting. One at rest holds nothing, and may be this mover's own. A follower's are of no attempt, and all
+    /// end: one that is stopped in the midst of a COPY has the cursor's row, and no limit to a statement or to a
+    /// transaction at rest ends it, for the server waits for its next row.
     pub async fn end_sessions(&self, side: Side, below: i64) -> Result<u64> {
         let database = self.database(side);
         let ended = sqlx::query_scalar(
             "SELECT count(pg_terminate_backend(pid, 5000))
              FROM pg_stat_activity
              WHERE datname = current_database() AND state <> 'idle' AND pid <> pg_backend_pid()
-               AND substring(application_name FROM '^ficus:' || $1 || ':([0-9]{1,18})$')::bigint < $2",
+               AND (substring(application_name FROM '^ficus:' || $1 || ':([0-9]{1,18})$')::bigint < $2
+                    OR application_name = 'ficus-follow:' || $1)",
         )
         .bind(&self.inner.capability)
         .bind(below)

@@ -90,6 +90,21 @@ async fn a_side_whose_host_is_gone_is_not_waited_for() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_follower_that_was_stopped_in_the_midst_of_a_copy_is_ended_at_a_takeover() {
+    let library = Library::installed("stopped").await;
+    let mut stopped = library.connect(Side::Service).await;
+    let page =
+        "SET application_name = 'ficus-follow:catalogue'; CREATE TEMPORARY TABLE page (key text);
+                BEGIN; SELECT FROM ficus.token FOR UPDATE";
+    run(&mut stopped, page).await.unwrap();
+    let rows = stopped.copy_in_raw("COPY page FROM STDIN").await.unwrap();
+    library.mover.end_sessions(Side::Service, library.attempt).await.unwrap();
+    library.mover.raise_token(Side::Service, library.attempt, library.epoch).await.unwrap();
+    drop(rows);
+    library.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_opening_whose_commit_is_not_answered_is_given_up_and_done_again() {
     let library = Library::installed("unanswered").await;
     let line = Line::to(library.url(Side::Service)).await;

@@ -5,6 +5,7 @@
 //! [`fenced`] tells a refusal of the fence from other errors, and [`progress`] whether the request may be repeated
 //! elsewhere.
 
+mod away;
 mod fence;
 mod metrics;
 mod migrate;
@@ -15,6 +16,7 @@ mod snapshot;
 mod transaction;
 mod within;
 
+pub use away::away;
 pub use fence::{FENCED_SQLSTATE, Fenced, fenced};
 pub use metrics::watch;
 pub use migrate::{Migrations, migrate};

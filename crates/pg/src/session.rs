@@ -53,10 +53,16 @@ impl Session {
             }
             Err(error) => {
                 // It may be in a transaction all the same, in which whoever gets it next would write.
-                drop(self.connection.take().map(PoolConnection::detach));
+                self.close();
                 Err(error)
             }
         }
+    }
+
+    /// Ends it: nobody has its connection next. For one that was given up in the midst of a COPY, of which sqlx forgets that
+    /// an answer is due.
+    pub fn close(mut self) {
+        drop(self.connection.take().map(PoolConnection::detach));
     }
 
     pub async fn commit(mut self) -> sqlx::Result<()> {

@@ -20,19 +20,16 @@ pub fn refusal(error: &sqlx::Error) -> Error {
         }
         return Error::fenced(fenced.capability, fenced.epoch);
     }
-    match error {
-        sqlx::Error::PoolTimedOut | sqlx::Error::Io(_) | sqlx::Error::PoolClosed => {
-            tracing::warn!(%error, "the database did not answer in time");
-            if progress::untouched() {
-                Error::unavailable("unavailable", "the database did not answer in time; try again")
-            } else {
-                Error::outcome_unknown()
-            }
+    if ficus_pg::away(error) {
+        tracing::warn!(%error, "the database did not answer in time");
+        if progress::untouched() {
+            Error::unavailable("unavailable", "the database did not answer in time; try again")
+        } else {
+            Error::outcome_unknown()
         }
-        error => {
-            tracing::error!(%error, "request failed");
-            Error::internal()
-        }
+    } else {
+        tracing::error!(%error, "request failed");
+        Error::internal()
     }
 }
 

@@ -30,18 +30,15 @@ impl Error {
             };
         }
         tracing::error!(method, %error, "request failed");
-        match error {
-            sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::Io(_) => {
-                if progress::untouched() {
-                    ficus_rpc::Error::unavailable(
-                        "unavailable",
-                        "the database did not answer in time; try again",
-                    )
-                } else {
-                    ficus_rpc::Error::outcome_unknown()
-                }
-            }
-            _ => ficus_rpc::Error::internal(),
+        if !ficus_pg::away(&error) {
+            ficus_rpc::Error::internal()
+        } else if progress::untouched() {
+            ficus_rpc::Error::unavailable(
+                "unavailable",
+                "the database did not answer in time; try again",
+            )
+        } else {
+            ficus_rpc::Error::outcome_unknown()
         }
     }
 }

@@ -2,11 +2,12 @@
 
 use ficus_pg::Session;
 use sqlx::PgConnection;
+use tokio::time::timeout;
 
 use crate::{Error, Result, Side, catalog::Shape, database::sqlstate, sql};
 
 use super::{
-    Follower,
+    Follower, SILENCE,
     cursor::{Cursor, PageMark, lost},
     pending::Pending,
     read::{Changed, Source},
@@ -224,7 +225,8 @@ async fn load(shape: &Shape, rows: &[Row], transaction: Session) -> sqlx::Result
 }
 
 /// Behind a savepoint, and in a task of its own, which nobody can drop half way: sqlx 0.9 takes the answer to a COPY
-/// that nobody waited for as the answer to what the session is asked next.
+/// that nobody waited for as the answer to what the session is asked next. One that takes longer than a page may is ended
+/// with its session.
 async fn copy(
     shape: &Shape,
     rows: &[Row],
@@ -238,10 +240,13 @@ async fn copy(
             into.send(text).await?;
             into.finish().await.map(drop)
         };
-        let copied = copied.await;
-        (transaction, copied)
+        if let Ok(copied) = timeout(SILENCE, copied).await {
+            return Ok((transaction, copied));
+        }
+        transaction.close();
+        Err(sqlx::Error::PoolTimedOut)
     });
-    task.await.map_err(|_| sqlx::Error::WorkerCrashed)
+    task.await.map_err(|_| sqlx::Error::WorkerCrashed)?
 }
 
 async fn delete(

@@ -32,9 +32,9 @@ impl Mover {
         let mut at_target = target.follow.acquire().await.map_err(|e| target.error(e))?;
         let mut found = Vec::new();
         for table in self.inner.definition.tables(direction) {
-            let into = describe(&mut at_target, &sql::table(&table.table)).await;
-            let into = into.map_err(|e| target.error(e))?;
-            let given = self.try_view(table, &mut trial).await.map_err(|e| source.error(e))?;
+            let name = sql::table(&table.table);
+            let into = target.ask_much(describe(&mut at_target, &name)).await?;
+            let given = source.ask_much(self.try_view(table, &mut trial)).await?;
             let refuse = |reason: String| {
                 Refusal::new(&table.table, format!("the {direction} projection {reason}"), NEXT)
             };
@@ -49,7 +49,7 @@ impl Mover {
             if let Err(reason) = Shape::new(table, &view, &from, &into) {
                 found.push(refuse(format!("does not match: {reason}")));
             }
-            let outside = self.outside(table, &mut trial).await.map_err(|e| source.error(e))?;
+            let outside = source.ask_much(self.outside(table, &mut trial)).await?;
             found.extend(outside.into_iter().map(refuse));
         }
         Ok(found)

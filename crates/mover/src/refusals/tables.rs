@@ -80,19 +80,17 @@ const SEQUENCES: &str = "
 impl Mover {
     pub(super) async fn table_refusals(&self, side: Side) -> Result<Vec<Refusal>> {
         let database = self.database(side);
-        let rows =
-            sqlx::query_as(TABLES).bind(self.tables_of(side)).fetch_all(&database.follow).await;
-        let mut found = refusals(side, rows.map_err(|e| database.error(e))?);
+        let rows = sqlx::query_as(TABLES).bind(self.tables_of(side)).fetch_all(&database.follow);
+        let mut found = refusals(side, database.ask_much(rows).await?);
         for table in self.inner.definition.tables(side.outward().opposite()) {
-            let key: Option<Vec<String>> = sqlx::query_scalar(
+            let key = sqlx::query_scalar(
                 "SELECT array_agg(a.attname::text) FROM pg_index AS i
                  JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey)
                  WHERE i.indrelid = to_regclass($1) AND i.indisprimary",
             )
             .bind(sql::table(&table.table))
-            .fetch_one(&database.follow)
-            .await
-            .map_err(|e| database.error(e))?;
+            .fetch_one(&database.follow);
+            let key: Option<Vec<String>> = database.ask_much(key).await?;
             let mut named = table.key.clone();
             named.sort_unstable();
             let mut key = key.unwrap_or_default();
@@ -110,15 +108,14 @@ impl Mover {
     /// A change of a row whose covers are not known, for one is null, could not be told from one that concerns no row.
     async fn covers_refusal(&self, side: Side, table: &Table) -> Result<Option<Refusal>> {
         let database = self.database(side);
-        let nullable: Option<String> = sqlx::query_scalar(
+        let nullable = sqlx::query_scalar(
             "SELECT string_agg(attname, ', ') FROM pg_attribute
              WHERE attrelid = to_regclass($1) AND attname = ANY ($2) AND attnum > 0 AND NOT attnotnull",
         )
         .bind(sql::table(&table.table))
         .bind(&table.covers)
-        .fetch_one(&database.follow)
-        .await
-        .map_err(|e| database.error(e))?;
+        .fetch_one(&database.follow);
+        let nullable: Option<String> = database.ask_much(nullable).await?;
         let reason = |names| {
             format!("covers {names} may be null: changes of such rows would not be carried over")
         };
@@ -132,23 +129,21 @@ impl Mover {
         let rows = sqlx::query_as(SEQUENCES)
             .bind(self.tables_of(side))
             .bind(named)
-            .fetch_all(&database.follow)
-            .await;
-        Ok(refusals(side, rows.map_err(|e| database.error(e))?))
+            .fetch_all(&database.follow);
+        Ok(refusals(side, database.ask_much(rows).await?))
     }
 
     /// A commit that does not wait for the log can be taken for seen and be gone after a crash.
     pub(super) async fn setting_refusals(&self, side: Side) -> Result<Vec<Refusal>> {
         let database = self.database(side);
-        let off: bool = sqlx::query_scalar(
+        let off = sqlx::query_scalar(
             "SELECT EXISTS (SELECT FROM pg_file_settings WHERE name = 'synchronous_commit' AND setting = 'off')
                  OR EXISTS (SELECT FROM pg_db_role_setting AS s
                             WHERE s.setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
                               AND 'synchronous_commit=off' = ANY (s.setconfig))",
         )
-        .fetch_one(&database.follow)
-        .await
-        .map_err(|e| database.error(e))?;
+        .fetch_one(&database.follow);
+        let off: bool = database.ask_much(off).await?;
         let reason = format!("synchronous_commit is off on the {side}'s database");
         let refusal = Refusal::new("synchronous_commit", reason, "set it to on");
         Ok(off.then_some(refusal).into_iter().collect())
@@ -159,18 +154,15 @@ impl Mover {
         let mut found = Vec::new();
         for table in self.tables_of(Side::Service) {
             let name = sql::table(table);
-            let there: Option<String> = sqlx::query_scalar("SELECT to_regclass($1)::text")
+            let there = sqlx::query_scalar("SELECT to_regclass($1)::text")
                 .bind(&name)
-                .fetch_one(&database.follow)
-                .await
-                .map_err(|e| database.error(e))?;
+                .fetch_one(&database.follow);
+            let there: Option<String> = database.ask_much(there).await?;
             if there.is_none() {
                 continue;
             }
-            let any: bool = sqlx::query_scalar(sql::any_row(&name))
-                .fetch_one(&database.follow)
-                .await
-                .map_err(|e| database.error(e))?;
+            let any = sqlx::query_scalar(sql::any_row(&name)).fetch_one(&database.follow);
+            let any: bool = database.ask_much(any).await?;
             if any {
                 let reason = "the target is not empty".to_owned();
                 found.push(Refusal::new(

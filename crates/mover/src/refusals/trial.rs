@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use sqlx::PgConnection;
 
 use crate::{
-    Direction, Mover, Refusal, Result,
+    Direction, Error, Mover, Refusal, Result,
     catalog::{Shape, describe},
     database::{Database, sqlstate},
     follower::{
@@ -34,22 +34,19 @@ impl Mover {
         let mut back = service.apply().await?;
         let forward = self.trial_shapes(Direction::Forward, &mut there, &mut back).await?;
         let reverse = self.trial_shapes(Direction::Reverse, &mut back, &mut there).await?;
-        let of_monolith = |e| monolith.error(e);
-        let of_service = |e| service.error(e);
-        let samples = samples(&reverse, &mut there).await.map_err(of_monolith)?;
+        let samples = monolith.ask_much(samples(&reverse, &mut there)).await?;
         for shape in &forward {
             let covers = led_to(shape, &reverse, &samples);
-            let rows = rows_of(&shape.source, &shape.covers, &covers, &mut there).await;
-            if let Some(refusal) =
-                carry(shape, &rows.map_err(of_monolith)?, &mut back, service).await?
-            {
+            let rows = rows_of(&shape.source, &shape.covers, &covers, &mut there);
+            let rows = monolith.ask_much(rows).await?;
+            if let Some(refusal) = carry(shape, &rows, &mut back, service).await? {
                 return Ok(vec![refusal]);
             }
         }
         let mut found = Vec::new();
         for (shape, sample) in reverse.iter().zip(&samples) {
-            let given = rows_of(&shape.source, &shape.covers, &sample.covers, &mut back).await;
-            if let Some(row) = first_difference(&sample.rows, given.map_err(of_service)?) {
+            let given = rows_of(&shape.source, &shape.covers, &sample.covers, &mut back);
+            if let Some(row) = first_difference(&sample.rows, service.ask_much(given).await?) {
                 let reason = format!(
                     "row {} does not survive the way to the service and back",
                     shape.key_of(&row)
@@ -73,12 +70,10 @@ impl Mover {
             let capability = &self.inner.capability;
             let view = sql::trial_view(capability, &table.table);
             let create = sql::create_trial_view(capability, &table.table, &table.projection);
-            sqlx::query(create).execute(&mut *source).await.map_err(|e| at_source.error(e))?;
-            let from = describe(source, &view).await.map_err(|e| at_source.error(e))?;
-            let into = describe(target, &sql::table(&table.table))
-                .await
-                .map_err(|e| at_target.error(e))?;
-            shapes.push(Shape::new(table, &view, &from, &into).map_err(crate::Error::Definition)?);
+            at_source.ask_much(sqlx::query(create).execute(&mut *source)).await?;
+            let from = at_source.ask_much(describe(source, &view)).await?;
+            let into = at_target.ask_much(describe(target, &sql::table(&table.table))).await?;
+            shapes.push(Shape::new(table, &view, &from, &into).map_err(Error::Definition)?);
         }
         Ok(shapes)
     }
@@ -138,18 +133,19 @@ async fn carry(
     back: &mut PgConnection,
     service: &Database,
 ) -> Result<Option<Refusal>> {
-    match insert(shape, rows, false, back).await {
+    let refused = |error: &sqlx::Error| {
+        sqlstate(error).is_some_and(|state| state.starts_with("22") || state.starts_with("23"))
+    };
+    match service.ask_much(insert(shape, rows, false, back)).await {
         Ok(_) => Ok(None),
-        Err(error)
-            if sqlstate(&error).is_some_and(|s| s.starts_with("22") || s.starts_with("23")) =>
-        {
-            let reason = format!("the service cannot hold a row: {error}");
+        Err(Error::Database { source, .. }) if refused(&source) => {
+            let reason = format!("the service cannot hold a row: {source}");
             Ok(Some(Refusal::new(
                 &shape.table,
                 reason,
                 "mend the row, the projection or the constraint",
             )))
         }
-        Err(error) => Err(service.error(error)),
+        Err(error) => Err(error),
     }
 }

@@ -8,6 +8,9 @@ use ficus_mover::Definition;
 use super::{Hand, Result, Store, bounded, row::Row};
 use crate::{Error, domain::Facts};
 
+/// In seconds; what looks as if it were that much ahead is from before the clock went back.
+const BACK: f64 = -1.0;
+
 impl Store {
     /// Every move there is or was.
     pub async fn moves(&self) -> Result<Vec<Facts>> {
@@ -57,7 +60,8 @@ impl Store {
         Ok(seconds.and_then(|s| TimeDelta::from_std(Duration::try_from_secs_f64(s).ok()?).ok()))
     }
 
-    /// How old the last whole comparison is, on the control database's clock.
+    /// How old the last whole comparison is, on the control database's clock. One from before that clock went back, by more
+    /// than a second, is as old as can be.
     pub async fn since_diff(&self, capability: &str) -> Result<Option<Duration>> {
         let seconds = sqlx::query_scalar!(
             "SELECT extract(epoch FROM clock_timestamp() - diff_at)::float8
@@ -66,7 +70,10 @@ impl Store {
         )
         .fetch_optional(&self.pool);
         let seconds = bounded(seconds).await?.flatten();
-        Ok(seconds.map(|s| Duration::try_from_secs_f64(s).unwrap_or_default()))
+        let age = |seconds: f64| {
+            if seconds < BACK { Duration::MAX } else { Duration::from_secs_f64(seconds.max(0.0)) }
+        };
+        Ok(seconds.map(age))
     }
 
     /// Writes a move down, or anew one that was cancelled. False if there is one already.

@@ -26,9 +26,14 @@ async fn a_switch_needs_a_fresh_comparison() {
     shop.verified().await;
     done(&planned(&mut shop).await);
     let control = shop.databases[2].pool().await;
-    let aged = "UPDATE move SET diff_at = clock_timestamp() - interval '15 min'";
-    control.execute(aged).await.unwrap();
-    refused(&planned(&mut shop).await, &["diff", "15 minutes", "ficus move orders vdiff"]);
+    for aged in [
+        "UPDATE move SET diff_at = clock_timestamp() - interval '15 min'",
+        // From before the clock went back.
+        "UPDATE move SET diff_at = clock_timestamp() + interval '1 h'",
+    ] {
+        control.execute(aged).await.unwrap();
+        refused(&planned(&mut shop).await, &["diff", "15 minutes", "ficus move orders vdiff"]);
+    }
     done(&shop.leader().await.vdiff(verb()).await.unwrap().into_inner());
     done(&planned(&mut shop).await);
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use ficus_owners::Guard;
 use ficus_pg::within;
 use ficus_process::{InFlight, failpoint, trace};
+use tokio::time::timeout;
 use tracing::Instrument as _;
 
 use super::domain::{Claim, Letter, Obstacle, backoff};
@@ -20,6 +21,9 @@ const RENEWAL: Duration = Duration::from_secs(1);
 
 /// For a claim or a record. The server ends a statement after 10 s, if it is there.
 pub const SILENCE: Duration = Duration::from_secs(12);
+
+/// For whom a mail goes to. Its claim is renewed meanwhile, and a switch waits for it.
+const LOOK_UP: Duration = Duration::from_secs(2);
 
 /// Between two tries to record.
 const BETWEEN_RECORDS: Duration = Duration::from_millis(100);
@@ -108,10 +112,13 @@ impl Courier {
     }
 
     async fn send(&self, claim: &Claim) -> Result<(), Unsent> {
-        let persons = self.directory.look_up(&[claim.user_id]).await.map_err(|error| Unsent {
-            reason: format!("the directory is away: {}", error.code),
+        let away = |why: &str| Unsent {
+            reason: format!("the directory is away: {why}"),
             obstacle: Obstacle::Away,
-        })?;
+        };
+        let asked = timeout(LOOK_UP, self.directory.look_up(&[claim.user_id])).await;
+        let persons = asked.map_err(|_| away("it did not answer"))?;
+        let persons = persons.map_err(|error| away(&error.code))?;
         let person = persons.into_iter().next_back().ok_or_else(|| Unsent {
             reason: "the person is gone".to_owned(),
             obstacle: Obstacle::Refused,

@@ -135,13 +135,29 @@ impl Trellis {
         }
     }
 
-    /// Loses the database server's host while so many of Trellis's statements wait for the table of mails.
-    pub async fn lose_the_server_under(&self, statements: i64) {
-        let mut holding = self.pool.begin().await.unwrap();
-        sqlx::query("LOCK TABLE emails").execute(&mut *holding).await.unwrap();
+    /// Loses the database server's host while so many of Trellis's statements wait for the table.
+    pub async fn lose_the_server_under(&self, table: &str, statements: i64) {
+        let holding = self.hold(table).await;
         self.database.blocked(statements).await;
         self.line.lose_the_server();
         holding.rollback().await.unwrap();
+    }
+
+    /// Has the database server end the session of a statement that waits for the table.
+    pub async fn end_the_session_at(&self, table: &str) {
+        let holding = self.hold(table).await;
+        self.database.blocked(1).await;
+        let end = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
+                    WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        sqlx::query(end).execute(&self.pool).await.unwrap();
+        holding.rollback().await.unwrap();
+    }
+
+    async fn hold(&self, table: &str) -> sqlx::Transaction<'_, sqlx::Postgres> {
+        let mut holding = self.pool.begin().await.unwrap();
+        let lock = AssertSqlSafe(format!("LOCK TABLE {table}"));
+        sqlx::query(lock).execute(&mut *holding).await.unwrap();
+        holding
     }
 
     /// A person who has just signed up, with their own workspace.

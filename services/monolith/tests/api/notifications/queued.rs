@@ -168,10 +168,23 @@ async fn a_mail_that_was_taken_while_the_database_is_away_is_recorded_and_not_se
 async fn mails_go_on_after_the_databases_host_was_lost_under_a_claim() {
     let trellis = Trellis::start_queued().await;
     trellis.person().await;
-    trellis.lose_the_server_under(1).await;
+    trellis.lose_the_server_under("emails", 1).await;
     apply(&trellis.pool, &outbox(&trellis.pool).await).await;
     let sent = async || mail(&trellis).await.0 == "sent";
     trellis_testkit::wait_until("the mail is to be sent", 2 * PATIENCE, sent).await;
+}
+
+#[tokio::test]
+async fn a_mail_is_tried_again_although_the_databases_host_was_lost_under_its_look_up() {
+    // Nobody listens on the discard port.
+    let trellis = Trellis::start_queued_with("127.0.0.1:9").await;
+    mailed(&trellis).await;
+    trellis.lose_the_server_under("users", 1).await;
+    let (_, attempts, _) = mail(&trellis).await;
+    trellis_testkit::wait_until("it is to be tried again", 2 * PATIENCE, async || {
+        mail(&trellis).await.1 > attempts
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -181,7 +194,7 @@ async fn a_claim_is_renewed_although_the_databases_host_was_lost_under_a_renewal
     mailed(&trellis).await;
     server.is_reached().await;
     // The next claim is the other one.
-    trellis.lose_the_server_under(2).await;
+    trellis.lose_the_server_under("emails", 2).await;
     let lost: chrono::NaiveDateTime =
         sqlx::query_scalar("SELECT now() AT TIME ZONE 'UTC' + interval '4 s'")
             .fetch_one(&trellis.pool)
