@@ -1,13 +1,18 @@
 //! A foreign subject is moved there and back under writes.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ficus_control_api::control::v1::{CompleteRequest, StatusRequest, moves_client::MovesClient};
 use ficus_owners::Role;
 use sqlx::Executor;
-use trellis_testkit::wait_until;
+use trellis_testkit::{setting, wait_until};
 
 use crate::shop::{CAPABILITY, Shop, Writers, done, verb};
+
+/// Changes of owner, one more if they would end at the monolith: `FICUS_SWITCHES=100`.
+const SWITCHES: u64 = 3;
+/// Each of some 150 writes a second: `FICUS_WRITERS=10`.
+const WRITERS: u64 = 4;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_move_there_and_back_loses_and_doubles_nothing() {
@@ -15,23 +20,37 @@ async fn a_move_there_and_back_loses_and_doubles_nothing() {
     shop.controller("").await;
     shop.controller("").await;
     let _worker = shop.picker(Role::Worker).await;
-    let writers = Writers::start(&shop, 4).await;
+    let writers = Writers::start(&shop, setting("FICUS_WRITERS", WRITERS)).await;
     shop.verified().await;
     assert_eq!(shop.status().await.phase, "verified");
 
-    for forward in [true, false, true] {
-        let before = writers.count();
+    let switches = setting("FICUS_SWITCHES", SWITCHES) | 1;
+    let (begun, already) = (Instant::now(), writers.count());
+    let mut pauses = Vec::new();
+    for number in 0..switches {
+        let (forward, before) = (number % 2 == 0, writers.count());
         let outcome = shop.switch(forward).await.unwrap();
         done(&outcome);
         let report = outcome.switch.unwrap();
         println!("forward {forward}: epoch {} pause {} ms", report.epoch, report.pause_ms);
         // A second from C1 to C5, another for C6, and a late picker.
         assert!(report.pause_ms < 2_500.0);
+        pauses.push(report.pause_ms);
         assert_eq!(shop.open().await, [!forward, forward]);
         let mut moves = shop.leader().await;
         done(&moves.vdiff(verb()).await.unwrap().into_inner());
         assert!(writers.count() > before, "no write was acknowledged during and after the switch");
     }
+
+    pauses.sort_by(f64::total_cmp);
+    println!(
+        "{switches} changes of owner at {:.0} writes/s: pause p50 {} ms, p99 {} ms, most {} ms",
+        f64::from(u32::try_from(writers.count() - already).unwrap())
+            / begun.elapsed().as_secs_f64(),
+        pauses[pauses.len() / 2],
+        pauses[(pauses.len() * 99).div_ceil(100) - 1],
+        pauses[pauses.len() - 1],
+    );
 
     let acknowledged = writers.stop().await;
     shop.until_equal(Duration::from_secs(30)).await;

@@ -36,7 +36,7 @@ struct Writer {
 
 impl Writers {
     /// So many, each of some 150 orders a second.
-    pub async fn start(shop: &Shop, count: usize) -> Self {
+    pub async fn start(shop: &Shop, count: u64) -> Self {
         Self::resting(shop, count, Duration::from_millis(4)).await
     }
 
@@ -45,7 +45,7 @@ impl Writers {
         Self::resting(shop, 1, Duration::from_millis(20)).await
     }
 
-    async fn resting(shop: &Shop, count: usize, rest: Duration) -> Self {
+    async fn resting(shop: &Shop, count: u64, rest: Duration) -> Self {
         let owners = shop.picker(Role::Gateway).await;
         let (monolith, service) = (shop.monolith.clone(), shop.service.clone());
         let writer = Writer { owners: owners.clone(), monolith, service, rest };
