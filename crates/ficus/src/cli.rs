@@ -17,8 +17,8 @@ pub use load::{Aim, LoadCommand, LoadVerb, Spacing};
 Exit status:
   0  done
   1  error; standard error says what, and what to do
-  2  refused or aborted, and nothing is worse than before; or doctor or status --watch found trouble; or a load's
-     SLO was not met
+  2  refused or aborted, and nothing is worse than before; or doctor or status --watch found trouble; or dead letters
+     stay; or a load is void, worse than another, or did not meet its SLO
 
 Examples:
   ficus move list

@@ -6,6 +6,7 @@ mod journal;
 mod outcome;
 mod status;
 mod table;
+mod waiting;
 mod watch;
 
 use std::process::ExitCode;
@@ -53,9 +54,8 @@ async fn obeyed(
     verb: &Verb,
 ) -> anyhow::Result<Outcome> {
     loop {
-        let answer =
-            controllers.call(|moves| command(moves, capability.to_owned(), verb.clone())).await;
-        match answer {
+        let work = controllers.call(|moves| command(moves, capability.to_owned(), verb.clone()));
+        match waiting::telling(controllers, capability, work).await {
             Ok(outcome) => return Ok(outcome),
             Err(Failure::Failed(error)) => return Err(error),
             Err(Failure::CutOff(error)) => {

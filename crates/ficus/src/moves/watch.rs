@@ -45,12 +45,7 @@ pub(super) async fn run(
 fn show(bar: &ProgressBar, one: &Move) {
     bar.set_length(one.rows_total.max(one.rows_copied));
     bar.set_position(one.rows_copied);
-    let left = if one.eta_seconds > 0.0 {
-        format!(", {:.0} s left", one.eta_seconds)
-    } else {
-        String::new()
-    };
-    bar.set_message(format!("{}{left}, lag {:.0} ms", one.phase, one.lag_ms));
+    bar.set_message(status::in_short(one));
 }
 
 /// Copying, comparing for the first time, and changing owners end by themselves.
