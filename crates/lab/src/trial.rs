@@ -24,7 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub struct Size {
     /// Rows of notifications that are there before.
     pub rows: i64,
-    /// The same seed gives the same requests.
+    /// The same seed draws requests in the same way.
     pub seed: u64,
     /// Requests a second.
     pub rate: f64,

@@ -39,7 +39,7 @@ pub struct Arguments {
     /// Writes a second that `switch` makes
     #[arg(long, default_value_t = 1000.0, value_parser = crate::tour::rate)]
     rate: f64,
-    /// The same seed gives the same history and the same requests
+    /// The same seed gives the same history, and draws requests in the same way
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Prints figures as JSON lines; what a person reads goes to standard error

@@ -74,7 +74,7 @@ pub struct Arguments {
     /// Takes nothing out, and expects that nothing is found
     #[arg(long)]
     sound: bool,
-    /// The same seed gives the same requests
+    /// The same seed draws requests in the same way
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Prints the report as JSON; what a person reads goes to standard error

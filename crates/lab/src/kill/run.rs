@@ -53,7 +53,7 @@ pub struct Arguments {
     /// Ends after so many blows, however long that takes
     #[arg(long, conflicts_with = "length", value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     kills: Option<u64>,
-    /// The same seed gives the same blows and the same requests
+    /// The same seed gives the same blows, and draws requests in the same way
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Requests a second; about 32 of 100 are writes
@@ -103,7 +103,7 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode> {
     run.screen.say(&format!("\n{}", run.report.text()));
     let (seed, ledger) = (run.arguments.seed, run.root.folder().join(LEDGER));
     run.screen.say(&format!(
-        "`--seed {seed}` gives the same blows and requests. Every write is in {}, what the processes said in `lab logs NAME`.",
+        "`--seed {seed}` gives the same blows again. Every write is in {}, what the processes said in `lab logs NAME`.",
         ledger.display()
     ));
     run.screen.say("Everything still runs; `make down` stops it.");

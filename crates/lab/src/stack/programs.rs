@@ -145,12 +145,14 @@ impl Program {
                 vec!["--listen", "127.0.0.1:8242", "--name", "controller-2"]
             }
             "gateway" => vec!["--listen", "127.0.0.1:8200"],
-            // The second key is a load tester's, which asks the service without a gateway.
+            // The second key is a load tester's, which asks the service without a gateway; the third one a second gateway's,
+            // which some faults need.
             "notifications" => vec![
                 "--listen",
                 "127.0.0.1:8231",
                 "--gateway-keys",
-                "http://127.0.0.1:8200/.well-known/jwks.json,http://127.0.0.1:8209/keys",
+                "http://127.0.0.1:8200/.well-known/jwks.json,http://127.0.0.1:8209/keys,\
+                 http://127.0.0.1:8210/.well-known/jwks.json",
             ],
             _ => Vec::new(),
         };

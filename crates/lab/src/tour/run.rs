@@ -45,7 +45,7 @@ pub struct Arguments {
     /// Prints the report as JSON; what a person reads goes to standard error
     #[arg(long)]
     json: bool,
-    /// The same seed gives the same history and the same requests
+    /// The same seed gives the same history, and draws requests in the same way
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Requests a second; about 32 of 100 are writes
