@@ -151,6 +151,10 @@ impl InHand {
     /// An error ends the hold: what it left undone is found out by taking the move anew.
     async fn obey(&mut self, command: Command) -> Result<()> {
         let Command { verb, options, answer } = command;
+        if answer.is_closed() {
+            // Who asked has gone, maybe minutes ago, and has been told of nothing.
+            return Ok(());
+        }
         if verb == Verb::Vdiff && !options.dry_run {
             return self.vdiff(answer).await;
         }

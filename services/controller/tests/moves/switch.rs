@@ -98,6 +98,27 @@ async fn a_cancelled_move_leaves_nothing_and_can_be_created_anew() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_nobody_waits_for_any_more_is_not_done() {
+    let mut shop = Shop::new().await;
+    shop.controller("").await;
+    shop.verified().await;
+    let mut control = shop.databases[2].connect().await;
+    control.execute("BEGIN; SELECT FROM move FOR UPDATE").await.unwrap();
+    let mut first = shop.leader().await;
+    let comparing = tokio::spawn(async move { first.vdiff(verb()).await });
+    shop.databases[2].blocked(1).await;
+    let mut second = shop.leader().await;
+    let stopping = tokio::time::timeout(Duration::from_millis(300), second.stop(verb())).await;
+    assert!(stopping.is_err(), "nobody was busy: {stopping:?}");
+    // Until the controller has heard that nobody waits.
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    control.execute("COMMIT").await.unwrap();
+    done(&comparing.await.unwrap().unwrap().into_inner());
+    done(&shop.leader().await.vdiff(verb()).await.unwrap().into_inner());
+    assert_eq!(shop.status().await.stream, "following");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn who_does_not_lead_names_the_leader() {
     let mut shop = Shop::new().await;
     shop.controller("").await;
