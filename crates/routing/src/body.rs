@@ -8,9 +8,8 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
-use futures::{StreamExt, stream};
 use http_body::{Frame, SizeHint};
-use http_body_util::{BodyExt, BodyStream, Full, StreamBody, combinators::UnsyncBoxBody};
+use http_body_util::{BodyExt, Full, combinators::UnsyncBoxBody};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Any error of a body or of the service below.
@@ -53,6 +52,49 @@ impl http_body::Body for Body {
 
     fn size_hint(&self) -> SizeHint {
         self.0.size_hint()
+    }
+}
+
+/// What was read of a body already, and then the rest as it comes. It is as long as it was told to be: an owner would
+/// be sent chunks for a length else, which not every server takes.
+#[derive(Debug)]
+pub struct Resumed<B> {
+    read: Bytes,
+    rest: B,
+}
+
+impl<B> Resumed<B> {
+    pub fn new(read: Bytes, rest: B) -> Self {
+        Self { read, rest }
+    }
+}
+
+impl<B: http_body::Body<Data = Bytes> + Unpin> http_body::Body for Resumed<B> {
+    type Data = Bytes;
+    type Error = B::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+        if self.read.is_empty() {
+            return Pin::new(&mut self.rest).poll_frame(context);
+        }
+        Poll::Ready(Some(Ok(Frame::data(std::mem::take(&mut self.read)))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.read.is_empty() && self.rest.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let (read, rest) = (self.read.len() as u64, self.rest.size_hint());
+        let mut hint = SizeHint::new();
+        if let Some(upper) = rest.upper() {
+            hint.set_upper(upper.saturating_add(read));
+        }
+        hint.set_lower(rest.lower().saturating_add(read));
+        hint
     }
 }
 
@@ -146,7 +188,7 @@ impl Room {
                 read.extend_from_slice(&data);
             }
             if read.len() > self.body {
-                return Ok(Kept::Once(Some(resumed(read.freeze(), body))));
+                return Ok(Kept::once(Resumed::new(read.freeze(), body)));
             }
         }
         let bytes = read.freeze();
@@ -165,15 +207,4 @@ fn shrunk(mut room: OwnedSemaphorePermit, bytes: usize) -> Option<OwnedSemaphore
 
 fn units(bytes: usize) -> u32 {
     u32::try_from(bytes.div_ceil(1024)).unwrap_or(u32::MAX)
-}
-
-/// What was read already, and then the rest as it comes.
-fn resumed<B>(read: Bytes, rest: B) -> Body
-where
-    B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
-    B::Error: Into<BoxError>,
-{
-    let first = stream::iter([Ok(Frame::data(read))]);
-    let rest = BodyStream::new(rest).map(|frame| frame.map_err(Into::<BoxError>::into));
-    Body::new(StreamBody::new(first.chain(rest)))
 }

@@ -18,7 +18,7 @@ mod refusal;
 mod route;
 mod table;
 
-pub use body::{Body, BoxError, Limits};
+pub use body::{Body, BoxError, Limits, Resumed};
 pub use hold::{Choice, FENCED, Hold, HoldLayer};
 pub use ownership::{Ownership, Side, View};
 pub use refusal::Refusal;

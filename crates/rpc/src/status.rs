@@ -2,7 +2,7 @@
 //! (<https://google.aip.dev/193>).
 
 use tonic::{Code, Status, metadata::MetadataValue};
-use tonic_types::{ErrorDetails, StatusExt};
+use tonic_types::{ErrorDetails, ErrorInfo, StatusExt};
 
 use crate::{Error, FENCED, Kind};
 
@@ -29,8 +29,7 @@ impl Error {
         if let Some((capability, epoch)) = fenced(status) {
             return Self::fenced(capability, epoch);
         }
-        let info = status.get_details_error_info();
-        match info.filter(|info| info.domain == DOMAIN) {
+        match own(status) {
             Some(info) => Self {
                 kind: kind(status.code()),
                 code: info.reason.into(),
@@ -39,6 +38,15 @@ impl Error {
             None => plain(status.code()),
         }
     }
+
+    /// Whether a status is one of these errors on its way, and not the word of a connection, a proxy or somebody else.
+    pub fn is_told_by(status: &Status) -> bool {
+        fenced(status).is_some() || own(status).is_some()
+    }
+}
+
+fn own(status: &Status) -> Option<ErrorInfo> {
+    status.get_details_error_info().filter(|info| info.domain == DOMAIN)
 }
 
 fn fenced(status: &Status) -> Option<(String, i64)> {

@@ -23,7 +23,7 @@ use crate::{
     api::{self, openapi::Document},
     config::{Config, Limits},
     error, headers,
-    limits::{self, Deadline},
+    limits::{self, Arrivals, Deadline},
     openapi,
     owners::Followed,
     server, trace,
@@ -54,7 +54,8 @@ pub fn router(
     shutdown: &Shutdown,
 ) -> anyhow::Result<Router> {
     let signer = Signer::generate(Clock::system());
-    let upstreams = Upstreams::new(subject, contract, &signer)?;
+    let idle_time = Duration::from_secs(limits.idle_time);
+    let upstreams = Upstreams::new(subject, contract, &signer, idle_time)?;
     let table = Arc::new(contract.table(subject)?);
     let time_limit = Duration::from_secs(limits.time_limit);
     let hold = HoldLayer::new(Followed(owners), &table, ficus_routing::Limits::default());
@@ -100,7 +101,7 @@ pub fn router(
                 // A body that is too large is refused before it is read, or where it turns out to be.
                 .layer(middleware::from_fn_with_state(limits, limits::body))
                 // Only what has arrived is worked on.
-                .layer(middleware::from_fn(limits::arrived)),
+                .layer(middleware::from_fn_with_state(Arrivals::of(limits), limits::arrived)),
         ))
 }
 

@@ -39,11 +39,11 @@ pub struct Limits {
     #[arg(long, default_value_t = 10)]
     pub sender_time: u64,
 
-    /// Seconds for a connection that nobody uses.
+    /// Seconds for a connection that nobody uses, and in which nothing moves of an answer.
     #[arg(long, default_value_t = 60)]
     pub idle_time: u64,
 
-    /// Requests at once; more are refused.
+    /// Requests at once; more are refused. An eighth may be such whose body, of more than 16 KiB, is on its way still.
     #[arg(long, default_value_t = 4_096)]
     pub in_flight: usize,
 }

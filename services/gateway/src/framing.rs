@@ -15,7 +15,7 @@ use std::{
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::pace::{Pace, Sending};
+use crate::pace::{Pace, Patience, Sending};
 
 /// Lines longer than this are left to the HTTP library, which refuses them.
 const LINE: usize = 64 << 10;
@@ -31,19 +31,21 @@ impl Ambiguity {
     }
 }
 
-/// A connection whose requests are read along, and that breaks under a sender who takes too long.
+/// A connection whose requests are read along, and that breaks under a sender who takes too long, and under somebody who
+/// does not take what is sent.
 #[derive(Debug)]
 pub struct Watched<S> {
     stream: S,
     framing: Framing,
     ambiguity: Ambiguity,
     pace: Pace,
+    taken: Patience,
 }
 
 impl<S> Watched<S> {
-    pub fn new(stream: S, pace: Pace) -> (Self, Ambiguity) {
+    pub fn new(stream: S, pace: Pace, taken: Patience) -> (Self, Ambiguity) {
         let (framing, ambiguity) = (Framing::default(), Ambiguity::default());
-        (Self { stream, framing, ambiguity: ambiguity.clone(), pace }, ambiguity)
+        (Self { stream, framing, ambiguity: ambiguity.clone(), pace, taken }, ambiguity)
     }
 }
 
@@ -74,7 +76,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
+        let polled = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.taken.over(polled, context).map(Result::flatten)
     }
 
     fn poll_write_vectored(
@@ -82,7 +85,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         context: &mut Context<'_>,
         bytes: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(context, bytes)
+        let polled = Pin::new(&mut self.stream).poll_write_vectored(context, bytes);
+        self.taken.over(polled, context).map(Result::flatten)
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -1,5 +1,5 @@
-//! How long a sender may take: for a head, and for a body by its size. Somebody who sends a byte now and then would
-//! otherwise hold a connection, and what is kept for it, for ever.
+//! How long a sender may take: for a head, and for a body by its size; and how long nothing may move of an answer. Somebody
+//! who sends a byte now and then, or takes none, would otherwise hold a connection, and what is kept for it, for ever.
 
 use std::{
     io,
@@ -60,6 +60,30 @@ impl Pace {
         let left = self.left;
         let (_, end) = self.waiting.get_or_insert_with(|| (Instant::now(), Box::pin(sleep(left))));
         end.as_mut().poll(context).map(|()| io::ErrorKind::TimedOut.into())
+    }
+}
+
+/// Counts how long nothing has moved.
+#[derive(Debug)]
+pub struct Patience {
+    limit: Duration,
+    end: Option<Pin<Box<Sleep>>>,
+}
+
+impl Patience {
+    pub fn new(limit: Duration) -> Self {
+        Self { limit, end: None }
+    }
+
+    /// What was polled; an error once it has been pending for the limit, each time it was.
+    pub fn over<T>(&mut self, polled: Poll<T>, context: &mut Context<'_>) -> Poll<io::Result<T>> {
+        if let Poll::Ready(value) = polled {
+            self.end = None;
+            return Poll::Ready(Ok(value));
+        }
+        let limit = self.limit;
+        let end = self.end.get_or_insert_with(|| Box::pin(sleep(limit)));
+        end.as_mut().poll(context).map(|()| Err(io::ErrorKind::TimedOut.into()))
     }
 }
 

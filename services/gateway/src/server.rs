@@ -26,7 +26,8 @@ use crate::{
     config::Limits,
     error,
     framing::{Ambiguity, Watched},
-    pace::Pace,
+    headers::Lengthless,
+    pace::{Pace, Patience},
 };
 
 const HEAD_BYTES: usize = 32 << 10;
@@ -89,7 +90,8 @@ async fn connection(
     // Without it small answers wait for the acknowledgement of earlier ones.
     let _ = stream.set_nodelay(true);
     let pace = Pace::new(Duration::from_secs(limits.sender_time));
-    let (stream, ambiguity) = Watched::new(stream, pace);
+    let idle_time = Duration::from_secs(limits.idle_time);
+    let (stream, ambiguity) = Watched::new(stream, pace, Patience::new(idle_time));
     let asked = Arc::new(AtomicBool::new(false));
     let unasked = unasked(shutdown, asked.clone());
     let service = service_fn(move |request| {
@@ -99,7 +101,7 @@ async fn connection(
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         // It counts from the answer before; for a head that has begun less is left.
-        .header_read_timeout(Duration::from_secs(limits.idle_time))
+        .header_read_timeout(idle_time)
         .max_header_size(HEAD_BYTES)
         .max_buf_size(2 * HEAD_BYTES)
         .serve_connection(TokioIo::new(stream), service);
@@ -128,14 +130,23 @@ async fn answer(
     request: Request<Incoming>,
 ) -> Result<Response, Infallible> {
     if ambiguity.seen() {
-        let mut response: Response = error::ambiguous().response();
-        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-        return Ok(response);
+        return Ok(closing(error::ambiguous().response()));
     }
     let mut request = request.map(Drained::new);
     if request.uri().path_and_query().is_some_and(|target| target.as_str().len() > TARGET_BYTES) {
         return Ok(error::target_too_long());
     }
     request.extensions_mut().insert(peer);
-    router.oneshot(request.map(Body::new)).await
+    request.extensions_mut().insert(ambiguity.clone());
+    let mut response = router.oneshot(request.map(Body::new)).await?;
+    if response.extensions().get::<Lengthless>().is_some() {
+        // The router has counted the body that an answer to HEAD does not have.
+        response.headers_mut().remove(header::CONTENT_LENGTH);
+    }
+    Ok(if ambiguity.seen() { closing(response) } else { response })
+}
+
+fn closing(mut response: Response) -> Response {
+    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    response
 }

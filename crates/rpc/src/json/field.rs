@@ -6,15 +6,26 @@ use prost_reflect::{
 
 use crate::Error;
 
+/// Of a message that has itself as a field a name could say as many levels as it has bytes, and each takes some of the
+/// stack.
+const DEPTH: usize = 32;
+
 /// Sets a scalar field to what its text says; `a.b` is field b of message a.
 pub fn set(message: &mut DynamicMessage, name: &str, text: &str) -> Result<(), Error> {
+    if name.split('.').count() > DEPTH {
+        return Err(bad_request(format!("a field is {DEPTH} messages deep at most")));
+    }
+    set_within(message, name, text)
+}
+
+fn set_within(message: &mut DynamicMessage, name: &str, text: &str) -> Result<(), Error> {
     let (head, rest) = name.split_once('.').map_or((name, None), |(head, rest)| (head, Some(rest)));
     let field = message.descriptor().get_field_by_name(head);
     let field = field.ok_or_else(|| bad_request(format!("there is no field {name}")))?;
     let unfit = || bad_request(format!("{name} has no such value"));
     if let Some(rest) = rest {
         let inner = message.get_field_mut(&field).as_message_mut().ok_or_else(unfit)?;
-        return set(inner, rest, text);
+        return set_within(inner, rest, text);
     }
     if field.is_map() {
         return Err(unfit());

@@ -19,7 +19,8 @@ pub async fn unary(
 ) -> Result<Response<DynamicMessage>, Status> {
     let path = format!("/{}/{}", method.parent_service().full_name(), method.name());
     let path: PathAndQuery = path.parse().expect("the name of an RPC is a path");
-    let mut grpc = Grpc::new(channel.clone());
+    // As much as over HTTP: what was done must not be told as refused for its answer's size.
+    let mut grpc = Grpc::new(channel.clone()).max_decoding_message_size(usize::MAX);
     grpc.ready().await.map_err(|error| Status::from_error(error.into()))?;
     grpc.unary(request, path, Dynamic(method.output())).await
 }

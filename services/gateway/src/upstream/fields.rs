@@ -79,12 +79,14 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_is_refused_by_name() {
+        let deep = format!("{}=1", vec!["a"; 4_000].join("."));
         let read = |path, query, body| {
             let method = if path == "/v1/inbox" { &Method::GET } else { &Method::POST };
             read(method, path, query, body).expect_err("a refusal").detail
         };
         assert_eq!(read("/v1/inbox", "page_size=x", ""), "page_size has no such value");
         assert_eq!(read("/v1/inbox", "colour=red", ""), "there is no field colour");
+        assert_eq!(read("/v1/inbox", &deep, ""), "a field is 32 messages deep at most");
         assert_eq!(read("/v1/inbox/x/read", "", ""), "notification_id has no such value");
         assert!(read("/v1/inbox/1/read", "", "{").starts_with("failed to read the body"));
         assert!(read("/v1/inbox/1/read", "", r#"{"colour":1}"#).contains("colour"));

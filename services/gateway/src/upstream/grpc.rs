@@ -14,7 +14,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Request, header, request::Parts};
 use http_body_util::{BodyExt, Limited};
 use prost_reflect::DynamicMessage;
 use tonic::{
-    ConnectError, Status, TimeoutExpired,
+    Code, ConnectError, Status, TimeoutExpired,
     metadata::{AsciiMetadataKey, MetadataMap, MetadataValue},
     transport::{self, Endpoint},
 };
@@ -133,7 +133,9 @@ fn answered(metadata: &MetadataMap, message: &DynamicMessage) -> Response {
 fn refused(status: Status) -> Result<Response, UpstreamError> {
     use std::error::Error as _;
     let local = status.source().is_some() && status.metadata().get(FENCED).is_none();
-    if !local || find::<TimeoutExpired>(&status).is_some() {
+    // A proxy before a service that has died says so in its place, and does not know what had been done.
+    let theirs = status.code() == Code::Unavailable && !Error::is_told_by(&status);
+    if !(local || theirs) || find::<TimeoutExpired>(&status).is_some() {
         return Ok(Error::from_status(&status).response());
     }
     if find::<ConnectError>(&status).is_some() {

@@ -11,6 +11,7 @@ use ficus_control_api::subject::{IdentityMode, Subject};
 use ficus_rpc::identity::Signer;
 use http::HeaderValue;
 use prost_reflect::{DynamicMessage, MethodDescriptor, Value};
+use sha2::{Digest as _, Sha256};
 use tokio::sync::OnceCell;
 use tonic::metadata::{Ascii, MetadataValue};
 
@@ -73,7 +74,13 @@ pub struct Introspection {
     method: MethodDescriptor,
     channel: Channel,
     signer: Signer,
-    remembered: Mutex<HashMap<String, Arc<Remembered>>>,
+    remembered: Mutex<Tokens>,
+}
+
+/// Tokens by their digests: they may be long, and nobody's.
+struct Tokens {
+    known: HashMap<[u8; 32], Arc<Remembered>>,
+    swept: Instant,
 }
 
 /// One token; those who ask at the same time wait for one answer.
@@ -97,7 +104,8 @@ impl Introspection {
         let internal = internal
             .context("identity.endpoint is asked at monolith.internal, which is not set")?;
         let channel = channel(internal, "monolith")?;
-        Ok(Self { method, channel, signer, remembered: Mutex::default() })
+        let tokens = Tokens { known: HashMap::new(), swept: Instant::now() };
+        Ok(Self { method, channel, signer, remembered: Mutex::new(tokens) })
     }
 
     async fn resolve(&self, token: &str) -> Result<Option<Token>, UpstreamError> {
@@ -107,15 +115,18 @@ impl Introspection {
     }
 
     fn remembered(&self, token: &str) -> Arc<Remembered> {
+        let digest = Sha256::digest(token).into();
         let mut all = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(found) = all.get(token).filter(|found| found.since.elapsed() < REMEMBERED) {
+        let found = all.known.get(&digest);
+        if let Some(found) = found.filter(|found| found.since.elapsed() < REMEMBERED) {
             return found.clone();
         }
-        if all.len() >= TOKENS {
-            all.retain(|_, old| old.since.elapsed() < REMEMBERED);
+        if all.known.len() >= TOKENS && all.swept.elapsed() >= REMEMBERED {
+            all.known.retain(|_, old| old.since.elapsed() < REMEMBERED);
+            all.swept = Instant::now();
         }
         let new = Arc::new(Remembered { since: Instant::now(), inside: OnceCell::new() });
-        all.insert(token.to_owned(), new.clone());
+        all.known.insert(digest, new.clone());
         new
     }
 

@@ -12,6 +12,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use ::http::Request;
@@ -43,12 +44,17 @@ enum ServiceUpstream {
 }
 
 impl Upstreams {
-    /// Connects to nothing yet.
-    pub fn new(subject: &Subject, contract: &Contract, signer: &Signer) -> anyhow::Result<Self> {
+    /// Connects to nothing yet. An answer over HTTP breaks off when nothing more of it has come for `silence`.
+    pub fn new(
+        subject: &Subject,
+        contract: &Contract,
+        signer: &Signer,
+        silence: Duration,
+    ) -> anyhow::Result<Self> {
         let identity = Arc::new(Identity::new(subject, contract, signer)?);
         let service = |(name, capability): (&String, &Capability)| {
             let upstream = if capability.http {
-                ServiceUpstream::Http(HttpUpstream::new(&capability.service, name)?.into())
+                ServiceUpstream::Http(HttpUpstream::new(&capability.service, name, silence)?.into())
             } else {
                 ensure!(
                     capability.routes.is_empty(),
@@ -62,7 +68,7 @@ impl Upstreams {
             };
             Ok((name.clone(), upstream))
         };
-        let monolith = HttpUpstream::new(&subject.monolith.url, "monolith")?;
+        let monolith = HttpUpstream::new(&subject.monolith.url, "monolith", silence)?;
         let services = subject.capability.iter().map(service).collect::<anyhow::Result<_>>()?;
         Ok(Self(Arc::new(Inner { monolith, services })))
     }

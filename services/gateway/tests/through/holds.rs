@@ -10,6 +10,7 @@ use trellis_testkit::wait_until;
 
 use crate::{
     monolith::Say,
+    service::NOBODYS_WORD,
     stand::{MOVED, MOVING, PENDING, Stand},
 };
 
@@ -83,6 +84,11 @@ async fn neither_a_plain_503_nor_a_lost_answer_is_repeated() {
     assert_eq!((answer.status, answer.code()), (StatusCode::BAD_GATEWAY, "answer_lost".to_owned()));
     assert!(answer.headers.get("retry-after").is_none(), "whether it had its effect is unknown");
     assert_eq!(stand.monolith.lines().len(), 2);
+
+    stand.now(MOVED);
+    let answer = stand.post(&format!("/v1/inbox/{NOBODYS_WORD}/read"), "{}").await;
+    assert_eq!((answer.status, answer.code()), (StatusCode::BAD_GATEWAY, "answer_lost".to_owned()));
+    assert!(answer.headers.get("retry-after").is_none(), "nor is it here");
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ mod limits;
 mod monolith;
 mod openapi;
 mod passes;
+mod recorder;
 mod refuses;
 mod service;
 mod slow;

@@ -9,7 +9,8 @@ use http::{Method, StatusCode};
 
 use crate::{
     monolith::Monolith,
-    service::Service,
+    recorder::Recorder,
+    service::{LARGE, Service},
     stand::{LIMITS, MOVED, MOVING, Stand},
 };
 
@@ -25,6 +26,26 @@ async fn what_no_route_names_passes_to_the_monolith_as_it_is() {
     assert_eq!(asked.headers["authorization"], "Bearer person-42");
     assert_eq!(asked.headers["idempotency-key"], "k");
     assert_eq!(asked.headers["host"], stand.monolith.address.to_string());
+    // An owner may not take a body of which it is not told how long it is.
+    assert_eq!(asked.headers["content-length"], (3 << 20).to_string());
+    assert!(!asked.headers.contains_key("transfer-encoding"));
+}
+
+#[tokio::test]
+async fn a_length_that_was_not_told_is_not_made_up() {
+    let recorder = Recorder::saying(b"HTTP/1.1 200 OK\r\nX-Kept: yes\r\n\r\n").await;
+    let stand = Stand::before(&recorder, LIMITS).await;
+    let answer = stand.raw("HEAD /any HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await;
+    assert!(answer.contains("x-kept: yes"), "{answer}");
+    assert!(!answer.contains("content-length"), "{answer}");
+}
+
+#[tokio::test]
+async fn an_answer_of_a_service_may_be_as_large_as_the_monoliths() {
+    let stand = Stand::start(MOVED).await;
+    let answer = stand.get("/v1/inbox?page_token=large").await;
+    assert_eq!(answer.status, StatusCode::OK, "{:.200}", answer.body);
+    assert!(answer.body.len() > LARGE, "{}", answer.body.len());
 }
 
 #[tokio::test]

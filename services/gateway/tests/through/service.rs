@@ -28,6 +28,11 @@ use trellis_contracts::{
     },
 };
 
+/// The token of the next page after `large`; more than tonic takes unless it is told otherwise.
+pub const LARGE: usize = 5 << 20;
+/// What is written of this one is answered as by a proxy before a service that has died.
+pub const NOBODYS_WORD: i64 = 14;
+
 pub struct Service {
     pub address: SocketAddr,
     /// How many writes meet the fence before it opens.
@@ -72,10 +77,11 @@ impl Inbox for Service {
         let notification =
             Notification { id: i64::from(asked.page_size), kind: 2, ..Default::default() };
         let notifications = vec![notification];
-        Ok(Response::new(ListNotificationsResponse {
-            notifications,
-            next_page_token: asked.page_token,
-        }))
+        let next_page_token = match &*asked.page_token {
+            "large" => "x".repeat(LARGE),
+            _ => asked.page_token,
+        };
+        Ok(Response::new(ListNotificationsResponse { notifications, next_page_token }))
     }
 
     async fn count_unread(
@@ -89,6 +95,9 @@ impl Inbox for Service {
         &self,
         request: Request<MarkReadRequest>,
     ) -> Result<Response<Notification>, Status> {
+        if request.get_ref().notification_id == NOBODYS_WORD {
+            return Err(Status::unavailable("no healthy upstream"));
+        }
         let shut = self.fenced.try_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1));
         if shut.is_ok() {
             return Err(ficus_rpc::Error::fenced("notifications", 2).into());

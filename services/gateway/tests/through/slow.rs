@@ -7,12 +7,15 @@ use ficus_owners::Owners;
 use http::StatusCode;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
+    net::{TcpSocket, TcpStream},
     task::JoinSet,
 };
 use trellis_testkit::setting;
 
-use crate::stand::{LIMITS, MOVING, Stand};
+use crate::{
+    recorder::Recorder,
+    stand::{LIMITS, MOVING, Stand},
+};
 
 const SLOW: Limits =
     Limits { sender_time: 2, idle_time: 4, in_flight: 8, time_limit: 30, ..LIMITS };
@@ -98,6 +101,59 @@ async fn slow_senders_are_cut_off_and_take_nobodys_place() {
             );
         }
     }
+}
+
+#[tokio::test]
+async fn those_who_send_large_bodies_slowly_take_few_places() {
+    let stand = start().await;
+    let mut slow = Vec::new();
+    for _ in 0..20 {
+        let mut stream = TcpStream::connect(stand.address).await.unwrap();
+        let head = "POST /any HTTP/1.1\r\nHost: a\r\nContent-Length: 20000\r\n\r\n";
+        stream.write_all(head.as_bytes()).await.unwrap();
+        stream.write_all(&vec![b'x'; 17_000]).await.unwrap();
+        slow.push(stream);
+    }
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    for _ in 0..100 {
+        let answer = stand.post("/v1/inbox/7/read", "{}").await;
+        assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
+    }
+    let mut refused = 0;
+    for stream in &mut slow {
+        let mut answer = [0; 12];
+        let reading = stream.read_exact(&mut answer);
+        let answered = tokio::time::timeout(Duration::from_secs(20), reading).await.unwrap();
+        refused += usize::from(answered.is_ok() && answer == *b"HTTP/1.1 503");
+    }
+    assert_eq!(refused, 19, "of eight places one is for them");
+}
+
+#[tokio::test]
+async fn an_answer_of_which_nothing_more_comes_breaks_off() {
+    let recorder = Recorder::saying(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc").await;
+    let stand = Stand::before(&recorder, Limits { idle_time: 1, ..SLOW }).await;
+    let answer = stand.raw("GET /any HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    assert!(answer.ends_with("\r\n\r\nabc"), "{answer}");
+}
+
+#[tokio::test]
+async fn who_takes_nothing_of_an_answer_is_cut_off() {
+    let owners = Owners::fixed([]);
+    let stand = Stand::with(owners, Limits { idle_time: 1, ..SLOW }).await;
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4 << 10).unwrap();
+    let mut stream = socket.connect(stand.address).await.unwrap();
+    // More than fits into the buffers on the way back.
+    let length = 7 << 20;
+    let head = format!("POST /any HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n");
+    stream.write_all(head.as_bytes()).await.unwrap();
+    stream.write_all(&vec![b'x'; length]).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    let mut answer = Vec::new();
+    let reading = stream.read_to_end(&mut answer);
+    let ended = tokio::time::timeout(Duration::from_secs(20), reading).await;
+    assert!(ended.is_ok() && answer.len() < length, "{} bytes of {length} came", answer.len());
 }
 
 #[tokio::test]

@@ -1,66 +1,15 @@
 //! Requests that two parsers could end at different bytes, each with another request behind it: all are refused and
 //! the connection is closed, and not one byte of them reaches the owner.
 
-use std::{
-    net::SocketAddr,
-    sync::{Arc, Mutex},
-};
-
-use ficus_owners::Owners;
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpListener,
-};
-
 use crate::{
-    monolith::Monolith,
-    service::Service,
-    stand::{LIMITS, Stand, subject},
+    recorder::Recorder,
+    stand::{LIMITS, Stand},
 };
+
+/// An answer to each read.
+const EMPTY: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
 
 const BEHIND: &str = "GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n";
-
-/// An owner that keeps every byte it is sent, and answers every read with an empty 200.
-struct Recorder {
-    address: SocketAddr,
-    bytes: Arc<Mutex<Vec<u8>>>,
-}
-
-impl Recorder {
-    async fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let bytes = Arc::default();
-        let kept: Arc<Mutex<Vec<u8>>> = Arc::clone(&bytes);
-        tokio::spawn(async move {
-            while let Ok((mut stream, _)) = listener.accept().await {
-                let kept = Arc::clone(&kept);
-                tokio::spawn(async move {
-                    let mut buffer = [0; 4096];
-                    while let Ok(read @ 1..) = stream.read(&mut buffer).await {
-                        kept.lock().unwrap().extend_from_slice(&buffer[..read]);
-                        let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
-                        if stream.write_all(answer).await.is_err() {
-                            break;
-                        }
-                    }
-                });
-            }
-        });
-        Self { address, bytes }
-    }
-
-    fn take(&self) -> String {
-        let bytes = std::mem::take(&mut *self.bytes.lock().unwrap());
-        String::from_utf8_lossy(&bytes).into_owned()
-    }
-}
-
-async fn before(recorder: &Recorder) -> Stand {
-    let (monolith, service) = (Monolith::start().await, Service::start().await);
-    let subject = subject(recorder.address, service.address);
-    Stand::of(&subject, Owners::fixed([]), LIMITS, monolith, service).await
-}
 
 fn post(lines: &str, body: &str) -> String {
     format!("POST /first HTTP/1.1\r\nHost: a\r\n{lines}\r\n{body}")
@@ -224,6 +173,8 @@ fn chunks() -> Vec<String> {
         "4\r\nabcde\r\n0\r\n\r\n",
         "5\r\nabcde\r\n0\n\r\n",
         "5\r\nabcde\r\n0\r\n\n",
+        "5 \r\nabcde\r\n0\r\n\r\n",
+        "5\r\nabcde\r\n0 \r\n\r\n",
     ];
     bodies.iter().map(|body| post("Transfer-Encoding: chunked\r\n", body)).collect()
 }
@@ -251,13 +202,21 @@ fn first_lines() -> Vec<String> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn none_of_two_hundred_ambiguous_requests_is_passed_on() {
-    let recorder = Recorder::start().await;
-    let stand = before(&recorder).await;
+    let recorder = Recorder::saying(EMPTY).await;
+    let stand = Stand::before(&recorder, LIMITS).await;
     let cases: Vec<String> = [both(), one(), lines(), chunks(), first_lines()].concat();
     assert!(cases.len() >= 200, "{} cases", cases.len());
+    let whole = cases.into_iter().map(|case| vec![case]);
+    // The head is looked at before the rest has come.
+    let split = chunks().into_iter().map(|case| {
+        let (head, body) = case.split_once("\r\n\r\n").unwrap();
+        vec![format!("{head}\r\n\r\n"), body.to_owned()]
+    });
     let mut wrong = Vec::new();
-    for case in cases {
-        let answer = stand.raw(&format!("{case}{BEHIND}")).await;
+    for mut parts in whole.chain(split) {
+        let case = parts.concat();
+        parts.last_mut().unwrap().push_str(BEHIND);
+        let answer = stand.raw_in(&parts).await;
         let passed = recorder.take();
         let refused =
             answer.starts_with("HTTP/1.1 400 ") && answer.matches("HTTP/1.1 ").count() == 1;
@@ -274,8 +233,8 @@ async fn none_of_two_hundred_ambiguous_requests_is_passed_on() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn honest_requests_reach_the_owner_as_one_each() {
-    let recorder = Recorder::start().await;
-    let stand = before(&recorder).await;
+    let recorder = Recorder::saying(EMPTY).await;
+    let stand = Stand::before(&recorder, LIMITS).await;
     for (case, body) in [
         ("GET /first HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", ""),
         (

@@ -17,7 +17,7 @@ use tokio::{
 };
 use uuid::Uuid;
 
-use crate::{monolith::Monolith, service::Service};
+use crate::{monolith::Monolith, recorder::Recorder, service::Service};
 
 pub const LIMITS: Limits =
     Limits { body_limit: 8 << 20, time_limit: 5, sender_time: 10, idle_time: 60, in_flight: 100 };
@@ -25,6 +25,9 @@ pub const MOVING: View =
     View { owner: Side::Monolith, epoch: 1, pending: None, unfinished: true, retired: false };
 pub const PENDING: View = View { pending: Some(Uuid::from_u128(7)), ..MOVING };
 pub const MOVED: View = View { owner: Side::Service, epoch: 2, ..MOVING };
+
+/// The gateway has read the one before by then.
+const BETWEEN_PARTS: Duration = Duration::from_millis(50);
 
 pub struct Stand {
     pub address: SocketAddr,
@@ -83,6 +86,13 @@ impl Stand {
         Self { address, monolith, service, owners, shutdown, serving }
     }
 
+    /// Before a monolith that says always the same.
+    pub async fn before(recorder: &Recorder, limits: Limits) -> Self {
+        let (monolith, service) = (Monolith::start().await, Service::start().await);
+        let subject = subject(recorder.address, service.address);
+        Self::of(&subject, Owners::fixed([]), limits, monolith, service).await
+    }
+
     pub fn now(&self, view: View) {
         self.owners.set("notifications", view);
     }
@@ -113,8 +123,19 @@ impl Stand {
 
     /// Sends bytes as they are, and reads what comes until the connection is closed.
     pub async fn raw(&self, request: &str) -> String {
+        self.raw_in(&[request.to_owned()]).await
+    }
+
+    /// The same in parts that come one after another.
+    pub async fn raw_in(&self, parts: &[String]) -> String {
         let mut stream = TcpStream::connect(self.address).await.unwrap();
-        stream.write_all(request.as_bytes()).await.unwrap();
+        for (number, part) in parts.iter().enumerate() {
+            if number > 0 {
+                tokio::time::sleep(BETWEEN_PARTS).await;
+            }
+            stream.write_all(part.as_bytes()).await.unwrap();
+        }
+        let request = parts.concat();
         let mut answer = Vec::new();
         let reading = stream.read_to_end(&mut answer);
         let read = tokio::time::timeout(Duration::from_secs(3), reading).await;
