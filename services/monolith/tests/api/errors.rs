@@ -51,10 +51,8 @@ async fn a_write_whose_session_the_server_ends_may_be_sent_again() {
     let trellis = Trellis::start().await;
     let person = trellis.person().await;
     let body = json!({"name": "Garden"});
-    let (reply, ()) = tokio::join!(
-        person.post("/v1/workspaces", body.clone()),
-        trellis.end_the_session_at("workspaces")
-    );
+    let asked = person.post("/v1/workspaces", body.clone());
+    let reply = trellis.with_its_session_ended("workspaces", asked).await;
     reply.refused(503, "unavailable");
     assert_eq!(reply.header("retry-after"), "1");
     person.post("/v1/workspaces", body).await.ok();

@@ -143,14 +143,22 @@ impl Trellis {
         holding.rollback().await.unwrap();
     }
 
-    /// Has the database server end the session of a statement that waits for the table.
-    pub async fn end_the_session_at(&self, table: &str) {
+    /// What comes of `asked` when the database server ends its session, while that waits for the table.
+    pub async fn with_its_session_ended<T>(
+        &self,
+        table: &str,
+        asked: impl Future<Output = T>,
+    ) -> T {
         let holding = self.hold(table).await;
-        self.database.blocked(1).await;
-        let end = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
-                    WHERE datname = current_database() AND wait_event_type = 'Lock'";
-        sqlx::query(end).execute(&self.pool).await.unwrap();
+        let ending = async {
+            self.database.blocked(1).await;
+            let end = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
+                        WHERE datname = current_database() AND wait_event_type = 'Lock'";
+            sqlx::query(end).execute(&self.pool).await.unwrap();
+        };
+        let (came, ()) = tokio::join!(asked, ending);
         holding.rollback().await.unwrap();
+        came
     }
 
     async fn hold(&self, table: &str) -> sqlx::Transaction<'_, sqlx::Postgres> {
