@@ -45,7 +45,7 @@ bench: deps ## Measure beside opponents, on a release build
 up: build ## Start Trellis and Ficus on this machine
 	$(LAB) up
 
-down: ## Stop every process and free the ports
+down: ## Stop every process, remove the servers' data, free the ports
 	@if [ -x $(LAB) ]; then $(LAB) down; else echo "nothing was built, so nothing runs"; fi
 
 clean: down ## Stop everything and remove what was built and written

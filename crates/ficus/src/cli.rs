@@ -297,17 +297,18 @@ pub struct TraceCommand {
     pub limit: u32,
 }
 
-/// `24h`, `30m`, `5s` or `5`, which means seconds.
+/// `24h`, `30m` or `5s`. A number alone may mean another unit than we would take it for.
 fn duration(text: &str) -> Result<Duration, String> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let number: f64 =
         digits.parse().map_err(|_| format!("\"{text}\" is no time; say 24h, 5s or 500ms"))?;
     let seconds = match &text[digits.len()..] {
         "ms" => 0.001,
-        "" | "s" => 1.0,
+        "s" => 1.0,
         "m" => 60.0,
         "h" => 3_600.0,
         "d" => 86_400.0,
+        "" => return Err(format!("\"{text}\" has no unit of time; say {text}s or {text}h")),
         unit => return Err(format!("\"{unit}\" is no unit of time; say ms, s, m, h or d")),
     };
     Duration::try_from_secs_f64(number * seconds)
@@ -328,11 +329,11 @@ mod tests {
     #[test]
     fn times_are_read_with_their_unit() {
         assert_eq!(duration("24h"), Ok(Duration::from_hours(24)));
-        assert_eq!(duration("5"), Ok(Duration::from_secs(5)));
         assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
         assert_eq!(duration("1.5s"), Ok(Duration::from_millis(1_500)));
         assert!(duration("-1s").is_err() && duration("1e300d").is_err());
         assert!(duration("soon").is_err());
         assert!(duration("5y").is_err());
+        assert_eq!(duration("24"), Err("\"24\" has no unit of time; say 24s or 24h".to_owned()));
     }
 }

@@ -83,9 +83,13 @@ impl Controllers {
             tokio::time::sleep(BETWEEN).await;
         }
         Err(Failure::Failed(anyhow::anyhow!(
-            "no controller leads ({last}); see that the controllers of ficus.toml run and reach the \
-             control database"
+            "no controller of {} leads ({last}); see that they run and reach the control database",
+            self.addresses().join(", ")
         )))
+    }
+
+    fn addresses(&self) -> Vec<String> {
+        self.endpoints.iter().map(|endpoint| endpoint.uri().to_string()).collect()
     }
 
     fn next(&self) -> Endpoint {

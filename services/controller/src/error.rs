@@ -28,7 +28,7 @@ pub enum Error {
     Subject(#[from] ficus_control_api::subject::SubjectError),
     #[error("failed to keep the move's definition: {0}")]
     Definition(#[from] serde_json::Error),
-    #[error("there is no move of {0}; create it first")]
+    #[error("there is no move of {0}; `ficus move {0} create` writes it down")]
     NoMove(String),
 }
 

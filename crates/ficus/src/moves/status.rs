@@ -28,13 +28,15 @@ pub(super) fn print(one: &Move, json: bool) -> anyhow::Result<()> {
 
 /// Where it stands, for who waits.
 pub(super) fn in_short(one: &Move) -> String {
+    let compares = one.diff.is_none() && matches!(&*one.phase, "following" | "switched");
+    let compares = if compares { ", comparing both sides" } else { "" };
     let step = if one.step.is_empty() { String::new() } else { format!(", {}", one.step) };
     let left = if one.eta_seconds > 0.0 {
         format!(", {:.0} s left", one.eta_seconds)
     } else {
         String::new()
     };
-    format!("{}{step}{left}, lag {:.0} ms", one.phase, one.lag_ms)
+    format!("{}{compares}{step}{left}, lag {:.0} ms", one.phase, one.lag_ms)
 }
 
 /// Every move, a line each.
@@ -111,9 +113,9 @@ mod tests {
     #[test]
     fn who_waits_is_told_the_step_and_the_time_left() {
         let mut one = Move { phase: "following".to_owned(), lag_ms: 2.4, ..Move::default() };
-        assert_eq!(in_short(&one), "following, lag 2 ms");
+        assert_eq!(in_short(&one), "following, comparing both sides, lag 2 ms");
         one.eta_seconds = 7.6;
-        assert_eq!(in_short(&one), "following, 8 s left, lag 2 ms");
+        assert_eq!(in_short(&one), "following, comparing both sides, 8 s left, lag 2 ms");
         let one = Move { phase: "switching".to_owned(), step: "C8".to_owned(), ..Move::default() };
         assert_eq!(in_short(&one), "switching, C8, lag 0 ms");
     }

@@ -1,6 +1,6 @@
 //! Tables for people.
 
-use comfy_table::Table;
+use comfy_table::{ColumnConstraint, Table};
 use ficus_control_api::control::v1::{Diff, Move};
 
 use super::journal::journal;
@@ -19,6 +19,10 @@ pub(super) fn list(moves: &[Move]) -> Table {
             format!("{:.0} ms", one.lag_ms),
             diff(one.diff.as_ref()),
         ]);
+    }
+    // A name that is broken in two is not found.
+    if let Some(names) = table.column_mut(0) {
+        names.set_constraint(ColumnConstraint::ContentWidth);
     }
     table
 }

@@ -131,8 +131,11 @@ impl InHand {
             refusals.push(Refusal::new("stream", progress.trouble.clone(), "mend that first"));
         }
         if self.handover.is_some() {
-            let reason = "the relay before has not yet sent all that it had at the last switch";
-            refusals.push(Refusal::new("relay", reason, "see that its process and the broker run"));
+            let other = self.facts.owner.other();
+            let reason =
+                format!("the {other}'s relay has not yet sent all that it had at the last switch");
+            let next = format!("see that the {other}'s process and the broker run");
+            refusals.push(Refusal::new("relay", reason, next));
         }
         refusals
     }
@@ -152,7 +155,9 @@ impl InHand {
             refusals.push(Refusal::new("relay", reason, "mend what stopped it"));
         } else if lag.age >= RELAY_LAG {
             let reason = format!("the {}'s relay is {} ms behind", way.from, lag.age.as_millis());
-            refusals.push(Refusal::new("relay", reason, "see that its process and the broker run"));
+            let sends = if lag.held { way.from.other() } else { way.from };
+            let next = format!("see that the {sends}'s process and the broker run");
+            refusals.push(Refusal::new("relay", reason, next));
         }
         Ok(refusals)
     }

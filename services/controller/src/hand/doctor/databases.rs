@@ -98,9 +98,13 @@ impl Desk {
             )));
         }
         let late = lag.age.as_secs_f64();
-        let held = if lag.held { ", held" } else { "" };
+        let sends = if lag.held { side.other() } else { side };
+        let waits =
+            if lag.held { format!(", for it waits for the {sends}'s") } else { String::new() };
         Ok((lag.age > RELAY_LAG).then(|| {
-            format!("the {side}'s relay is {late:.0} s behind{held}; see that its process and the broker run")
+            format!(
+                "the {side}'s relay is {late:.0} s behind{waits}; see that the {sends}'s process and the broker run"
+            )
         }))
     }
 }

@@ -20,13 +20,17 @@ const BETWEEN_LOOKS: Duration = Duration::from_millis(400);
 #[derive(Debug, Default)]
 pub struct Findings {
     pub findings: Vec<String>,
+    /// What is as it should be.
     pub checked: Vec<String>,
 }
 
 impl Findings {
     fn check(&mut self, what: impl Into<String>, wrong: impl IntoIterator<Item = String>) {
-        self.checked.push(what.into());
+        let before = self.findings.len();
         self.findings.extend(wrong);
+        if self.findings.len() == before {
+            self.checked.push(what.into());
+        }
     }
 }
 
