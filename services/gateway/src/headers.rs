@@ -7,10 +7,6 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
 
 use crate::{error, server::Peer};
 
-/// The owner told no length of what HEAD asks for; an extension of the answer.
-#[derive(Debug, Clone, Copy)]
-pub struct Lengthless;
-
 /// RFC 9110, section 7.6.1, and those that came before it.
 const ONE_HOP: [&str; 10] = [
     "connection",

@@ -26,7 +26,6 @@ use crate::{
     config::Limits,
     error,
     framing::{Ambiguity, Watched},
-    headers::Lengthless,
     pace::{Pace, Patience},
 };
 
@@ -138,11 +137,7 @@ async fn answer(
     }
     request.extensions_mut().insert(peer);
     request.extensions_mut().insert(ambiguity.clone());
-    let mut response = router.oneshot(request.map(Body::new)).await?;
-    if response.extensions().get::<Lengthless>().is_some() {
-        // The router has counted the body that an answer to HEAD does not have.
-        response.headers_mut().remove(header::CONTENT_LENGTH);
-    }
+    let response = router.oneshot(request.map(Body::new)).await?;
     Ok(if ambiguity.seen() { closing(response) } else { response })
 }
 

@@ -13,7 +13,7 @@ use ficus_process::fault;
 use ficus_routing::{Body, BoxError};
 use ficus_rpc::observe::{Called, CalledLayer};
 use http::{
-    Method, Request, Uri, Version, header,
+    Request, Uri, Version, header,
     uri::{Authority, PathAndQuery, Scheme},
 };
 use http_body::{Frame, SizeHint};
@@ -24,7 +24,7 @@ use hyper_util::{
 };
 use tower::{Layer, ServiceExt};
 
-use crate::{error::UpstreamError, headers::Lengthless, pace::Patience};
+use crate::{error::UpstreamError, pace::Patience};
 
 const CONNECT_TIME: Duration = Duration::from_secs(1);
 /// Shorter than servers usually keep an idle connection (Node, uvicorn and Apache 5 s unless they are told otherwise), so that
@@ -72,17 +72,13 @@ impl HttpUpstream {
     }
 
     async fn exchange(&self, request: Request<Body>) -> Result<Response, UpstreamError> {
-        let is_head = request.method() == Method::HEAD;
-        let mut response = self.client.clone().oneshot(request).await.map_err(|error| {
+        let response = self.client.clone().oneshot(request).await.map_err(|error| {
             if error.is_connect() {
                 UpstreamError::Unreachable(error.into())
             } else {
                 UpstreamError::Lost(error.into())
             }
         })?;
-        if is_head && !response.headers().contains_key(header::CONTENT_LENGTH) {
-            response.extensions_mut().insert(Lengthless);
-        }
         let patience = Patience::new(self.silence);
         Ok(response.map(|body| Answer::new(Moving { body, patience })))
     }
