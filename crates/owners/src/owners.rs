@@ -62,7 +62,7 @@ impl Capability {
 }
 
 impl Owners {
-    /// Registers `picker`, a name that no other process has, and waits until who owns what has been read
+    /// Registers `picker`, a name that no other process should have (of two the elder goes on under another), and waits until who owns what has been read
     /// once, however long the control database is away. The picker lives until [`Self::leave`] or the end
     /// of the runtime.
     pub async fn start(

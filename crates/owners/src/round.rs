@@ -12,6 +12,8 @@ use crate::{
 
 pub(crate) struct Round<'a> {
     pub picker: &'a str,
+    /// Which of those that were given this name it is.
+    pub instance: Uuid,
     pub role: Role,
     pub said: &'a [(String, Said)],
 }
@@ -24,6 +26,7 @@ pub(crate) struct Row {
     pending_left: f64,
     unfinished: bool,
     retired: bool,
+    written: bool,
 }
 
 /// Columns of [`Said`], for `unnest`.
@@ -45,13 +48,17 @@ impl From<&[(String, Said)]> for Columns {
     }
 }
 
-/// A first registration. FOR SHARE waits for a change of `move` that is under way, and such a change
+/// A registration. FOR SHARE waits for a change of `move` that is under way, and such a change
 /// waits for this: either the picker reads it, or whoever made it sees the picker. One statement, which the server ends
 /// by itself: a picker that is lost in the midst of it must not go on holding the row. It must outlive a crash of the
 /// server; renewals need not.
+///
+/// A process that begins takes the name over (`first`): who had it has most likely died. One that lives finds its name
+/// taken, and nothing written, with its next round; it goes on under another, and under that alone.
 pub(crate) async fn register(
     connection: &mut PgConnection,
     round: &Round<'_>,
+    first: bool,
 ) -> Result<Vec<Row>, sqlx::Error> {
     let said = Columns::from(round.said);
     sqlx::query_as!(
@@ -60,22 +67,28 @@ pub(crate) async fn register(
         WITH durable AS MATERIALIZED (
             SELECT set_config('synchronous_commit', 'on', true)
         ), registered AS (
-            INSERT INTO picker (picker, capability, role, epoch, pending, quiet, heard_at)
-            SELECT $1, said.*, clock_timestamp()
+            INSERT INTO picker (picker, capability, role, epoch, pending, quiet, heard_at, instance)
+            SELECT $1, said.*, clock_timestamp(), $7
               FROM (SELECT c, $2::text, e, p, q
                       FROM durable, unnest($3::text[], $4::bigint[], $5::uuid[], $6::boolean[])
                            AS u (c, e, p, q)) AS said
             ON CONFLICT (picker, capability) DO UPDATE
             SET role = excluded.role, epoch = excluded.epoch, pending = excluded.pending,
-                quiet = excluded.quiet, heard_at = clock_timestamp()
+                quiet = excluded.quiet, heard_at = clock_timestamp(), instance = excluded.instance
+            WHERE $8 OR picker.instance = excluded.instance
+            RETURNING capability
+        ), once AS (
+            DELETE FROM picker WHERE instance = $7 AND picker <> $1
+        ), known AS MATERIALIZED (
+            SELECT * FROM move WHERE capability = ANY ($3) ORDER BY capability FOR SHARE
         )
-        SELECT capability, owner, epoch, pending, unfinished, retired,
+        SELECT c AS "capability!", coalesce(owner, 'monolith') AS "owner!",
+               coalesce(epoch, 0) AS "epoch!", pending AS "pending?",
                coalesce(extract(epoch FROM pending_until - clock_timestamp()), 0)::float8
-                   AS "pending_left!"
-          FROM move
-         WHERE capability = ANY ($3)
-         ORDER BY capability
-           FOR SHARE
+                   AS "pending_left!",
+               coalesce(unfinished, false) AS "unfinished!", coalesce(retired, false) AS "retired!",
+               c IN (SELECT capability FROM registered) AS "written!"
+          FROM unnest($3::text[]) AS c LEFT JOIN known ON capability = c
         "#,
         round.picker,
         round.role.as_str(),
@@ -83,6 +96,8 @@ pub(crate) async fn register(
         &said.epochs,
         &said.pendings as &[Option<Uuid>],
         &said.quiets,
+        round.instance,
+        first,
     )
     .fetch_all(connection)
     .await
@@ -98,20 +113,24 @@ pub(crate) async fn renew(
         Row,
         r#"
         WITH renewed AS (
-            INSERT INTO picker (picker, capability, role, epoch, pending, quiet, heard_at)
-            SELECT $1, said.*, clock_timestamp()
+            INSERT INTO picker (picker, capability, role, epoch, pending, quiet, heard_at, instance)
+            SELECT $1, said.*, clock_timestamp(), $7
               FROM (SELECT c, $2::text, e, p, q
                       FROM unnest($3::text[], $4::bigint[], $5::uuid[], $6::boolean[])
                            AS u (c, e, p, q)) AS said
             ON CONFLICT (picker, capability) DO UPDATE
             SET role = excluded.role, epoch = excluded.epoch, pending = excluded.pending,
                 quiet = excluded.quiet, heard_at = clock_timestamp()
+            WHERE picker.instance = excluded.instance
+            RETURNING capability
         )
-        SELECT capability, owner, epoch, pending, unfinished, retired,
+        SELECT c AS "capability!", coalesce(owner, 'monolith') AS "owner!",
+               coalesce(epoch, 0) AS "epoch!", pending AS "pending?",
                coalesce(extract(epoch FROM pending_until - clock_timestamp()), 0)::float8
-                   AS "pending_left!"
-          FROM move
-         WHERE capability = ANY ($3)
+                   AS "pending_left!",
+               coalesce(unfinished, false) AS "unfinished!", coalesce(retired, false) AS "retired!",
+               c IN (SELECT capability FROM renewed) AS "written!"
+          FROM unnest($3::text[]) AS c LEFT JOIN move ON capability = c
         "#,
         round.picker,
         round.role.as_str(),
@@ -119,17 +138,29 @@ pub(crate) async fn renew(
         &said.epochs,
         &said.pendings as &[Option<Uuid>],
         &said.quiets,
+        round.instance,
     )
     .fetch_all(connection)
     .await
 }
 
-pub(crate) async fn leave(connection: &mut PgConnection, picker: &str) -> Result<(), sqlx::Error> {
-    sqlx::query!("DELETE FROM picker WHERE picker = $1", picker).execute(connection).await?;
+pub(crate) async fn leave(
+    connection: &mut PgConnection,
+    picker: &str,
+    instance: Uuid,
+) -> Result<(), sqlx::Error> {
+    sqlx::query!("DELETE FROM picker WHERE picker = $1 AND instance = $2", picker, instance)
+        .execute(connection)
+        .await?;
     Ok(())
 }
 
-/// What `rows` say of `capability`; without a row the monolith owns it, at epoch 0.
+/// Whether another process has taken the name over.
+pub(crate) fn taken_over(rows: &[Row]) -> bool {
+    rows.iter().any(|row| !row.written)
+}
+
+/// What `rows` say of `capability`; where there is no move the monolith owns it, at epoch 0.
 pub(crate) fn find(rows: &[Row], capability: &str) -> Heard {
     rows.iter().find(|row| row.capability == capability).map_or(Heard::NO_MOVE, Heard::from)
 }
@@ -171,8 +202,13 @@ mod tests {
         holder.execute(known).await.unwrap();
         let mut connection = database.connect().await;
         let said = [("ledger".to_owned(), Said::default())];
-        let round = Round { picker: "gateway-0", role: Role::Gateway, said: &said };
-        let mut registering = Box::pin(register(&mut connection, &round));
+        let round = Round {
+            picker: "gateway-0",
+            instance: Uuid::from_u128(1),
+            role: Role::Gateway,
+            said: &said,
+        };
+        let mut registering = Box::pin(register(&mut connection, &round, true));
         tokio::select! {
             biased;
             _ = &mut registering => panic!("it was to wait"),

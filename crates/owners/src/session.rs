@@ -21,6 +21,7 @@ use tokio::{
     sync::{oneshot, watch},
     time::{sleep, timeout},
 };
+use uuid::Uuid;
 
 use crate::{
     Side,
@@ -38,6 +39,36 @@ const PATIENCE: Duration = Duration::from_secs(1);
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
 /// A picker that was silent for longer registers anew: the controller may no longer wait for it.
 const SURELY_REGISTERED: Duration = Duration::from_secs(10);
+/// Between the name that two were given, and what tells the one that had it first.
+const ANOTHER: char = '~';
+
+/// What the controllers know this process by.
+struct KnownAs {
+    name: String,
+    instance: Uuid,
+    /// Whether this process has had the name.
+    registered: bool,
+}
+
+impl KnownAs {
+    #[expect(clippy::disallowed_methods, reason = "who takes this crate home takes no other")]
+    fn new(name: &str) -> Self {
+        Self { name: name.to_owned(), instance: Uuid::new_v4(), registered: false }
+    }
+
+    /// Another process was given the same name. Under one name the one would acknowledge for the other, which a switch
+    /// would then not wait for.
+    fn give_way(&mut self) {
+        let (given, _) = self.name.split_once(ANOTHER).unwrap_or((&self.name, ""));
+        let name = format!("{given}{ANOTHER}{}", self.instance.simple());
+        tracing::warn!(
+            picker = given,
+            now = name,
+            "another process has this name too; give each one of its own"
+        );
+        *self = Self { name, instance: self.instance, registered: false };
+    }
+}
 
 /// Runs on a thread of its own until the picker has left or the caller's runtime has ended: a switch waits for every
 /// picker's acknowledgement, and reads wait for its lease, so neither may stand in line behind requests.
@@ -71,11 +102,12 @@ async fn run(options: PgConnectOptions, shared: Arc<Shared>, first: watch::Sende
         .options([("statement_timeout", "2s"), ("synchronous_commit", "off")])
         .disable_statement_logging();
     let mut backoff = BACKOFF.0;
+    let mut known_as = KnownAs::new(&shared.picker);
     while !shared.leaving.load(Ordering::Acquire) {
         if let Ok(Ok(connection)) = timeout(PATIENCE, options.connect()).await {
             // A listener whose host is gone would not notice; who asks does.
             let listening = tokio::spawn(listen(options.clone(), Arc::clone(&shared)));
-            let error = converse(connection, &shared, &first, &mut backoff).await;
+            let error = converse(connection, &shared, &mut known_as, &first, &mut backoff).await;
             listening.abort();
             if let Err(error) = error {
                 tracing::warn!(%error, picker = %shared.picker, "lost the control database; going on from the last view");
@@ -94,24 +126,33 @@ async fn run(options: PgConnectOptions, shared: Arc<Shared>, first: watch::Sende
 async fn converse(
     mut connection: PgConnection,
     shared: &Shared,
+    known_as: &mut KnownAs,
     first: &watch::Sender<bool>,
     backoff: &mut Duration,
 ) -> Result<(), sqlx::Error> {
     let mut registered_at: Option<Instant> = None;
     loop {
         if shared.leaving.load(Ordering::Acquire) {
-            return bounded(round::leave(&mut connection, &shared.picker)).await;
+            let leaving = round::leave(&mut connection, &known_as.name, known_as.instance);
+            return bounded(leaving).await;
         }
         let said = say(shared);
         let asked_at = Instant::now();
-        let round = Round { picker: &shared.picker, role: shared.role, said: &said };
+        let KnownAs { name, instance, registered } = known_as;
+        let round = Round { picker: name, instance: *instance, role: shared.role, said: &said };
         let rows = match registered_at {
             Some(at) if at.elapsed() < SURELY_REGISTERED => {
                 bounded(round::renew(&mut connection, &round)).await?
             }
-            _ => bounded(round::register(&mut connection, &round)).await?,
+            _ => bounded(round::register(&mut connection, &round, !*registered)).await?,
         };
+        if round::taken_over(&rows) {
+            known_as.give_way();
+            registered_at = None;
+            continue;
+        }
         let received_at = Instant::now();
+        known_as.registered = true;
         registered_at = Some(asked_at);
         for name in shared.names() {
             shared.take(name, round::find(&rows, name), asked_at, received_at);

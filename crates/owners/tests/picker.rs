@@ -196,3 +196,34 @@ async fn a_picker_listens_again_after_the_servers_host_was_lost() {
         .await;
     wait_until("the picker is to listen again", Duration::from_secs(30), listens).await;
 }
+
+#[tokio::test]
+async fn two_processes_of_one_name_do_not_acknowledge_for_each_other() {
+    let control = Control::new().await;
+    control.create().await;
+    let elder = control.picker().await;
+    control.until_acknowledged((1, None, true)).await;
+    let younger = control.picker().await;
+    let under_way = elder.begin("ledger");
+    let who = "SELECT picker, pending IS NOT NULL AND quiet FROM picker
+                WHERE capability = 'ledger' ORDER BY picker";
+    let known = async || -> Vec<(String, bool)> {
+        sqlx::query_as(who).fetch_all(&control.pool).await.unwrap()
+    };
+    wait_until("both are known", Duration::from_secs(30), async || known().await.len() == 2).await;
+    control.pending().await;
+    let quiet = async || known().await.iter().map(|(_, quiet)| *quiet).eq([true, false]);
+    wait_until("the younger alone is quiet", Duration::from_secs(30), quiet).await;
+    let names = known().await;
+    assert_eq!(names[0].0, "gateway-0");
+    assert!(names[1].0.starts_with("gateway-0~"), "{names:?}");
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert!(quiet().await, "the elder has something under way");
+    drop(under_way);
+    let both = async || known().await.iter().all(|(_, quiet)| *quiet);
+    wait_until("both are quiet", Duration::from_secs(30), both).await;
+    younger.leave().await;
+    assert_eq!(known().await, [(names[1].0.clone(), true)], "the other is known still");
+    elder.leave().await;
+    assert_eq!(known().await, []);
+}

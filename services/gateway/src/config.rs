@@ -16,7 +16,7 @@ pub struct Config {
     #[arg(long, default_value = "127.0.0.1:8200")]
     pub listen: SocketAddr,
 
-    /// Name in the control database; no two gateways have the same.
+    /// Name in the control database; of two that have the same one goes on under another.
     #[arg(long, default_value = "gateway-1")]
     pub name: String,
 
