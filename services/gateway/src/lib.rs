@@ -14,6 +14,7 @@ pub mod config;
 pub mod error;
 pub mod framing;
 pub mod headers;
+pub mod lanes;
 pub mod limits;
 pub mod openapi;
 pub mod owners;

@@ -26,6 +26,7 @@ use crate::{
     config::Limits,
     error,
     framing::{Ambiguity, Watched},
+    lanes::Lanes,
     pace::{Pace, Patience},
 };
 
@@ -53,16 +54,19 @@ impl Peer {
 
 /// Serves until the end is requested, and then until every open request has its answer, or has waited for it
 /// for eight seconds.
-pub async fn run(listener: TcpListener, router: Router, limits: Limits, shutdown: Shutdown) {
+pub async fn run(listener: TcpListener, lanes: Lanes, limits: Limits, shutdown: Shutdown) {
     let graceful = GracefulShutdown::new();
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok((stream, peer)) => {
-                    let (router, watcher) = (router.clone(), graceful.watcher());
-                    let connection =
-                        connection(stream, Peer::at(peer), router, limits, watcher, shutdown.clone());
-                    tokio::spawn(connection);
+                    let (watcher, shutdown) = (graceful.watcher(), shutdown.clone());
+                    let put = lanes.put(stream, move |stream, router| {
+                        connection(stream, Peer::at(peer), router, limits, watcher, shutdown)
+                    });
+                    if let Err(error) = put {
+                        tracing::warn!(%error, "failed to hand a connection on");
+                    }
                 }
                 Err(error) => {
                     tracing::warn!(%error, "failed to accept a connection");

@@ -20,14 +20,13 @@ use anyhow::ensure;
 use axum::response::Response;
 use ficus_control_api::subject::{Capability, Subject};
 use ficus_routing::{Body, BoxError, Choice, Match, Side};
-use ficus_rpc::identity::Signer;
 use tower::Service;
 
 use crate::error::UpstreamError;
 pub use contract::{Contract, contract};
 use grpc::GrpcUpstream;
 use http::HttpUpstream;
-use identity::Identity;
+pub use identity::Identity;
 
 /// Sends a request to where its [`Choice`] says.
 #[derive(Clone)]
@@ -47,11 +46,9 @@ impl Upstreams {
     /// Connects to nothing yet. An answer over HTTP breaks off when nothing more of it has come for `silence`.
     pub fn new(
         subject: &Subject,
-        contract: &Contract,
-        signer: &Signer,
+        identity: &Arc<Identity>,
         silence: Duration,
     ) -> anyhow::Result<Self> {
-        let identity = Arc::new(Identity::new(subject, contract, signer)?);
         let service = |(name, capability): (&String, &Capability)| {
             let upstream = if capability.http {
                 ServiceUpstream::Http(HttpUpstream::new(&capability.service, name, silence)?.into())

@@ -79,10 +79,10 @@ impl Stand {
         let known = subject.capability.values().any(|capability| !capability.packages.is_empty());
         let contract = Contract(known.then(|| trellis_contracts::DESCRIPTOR_POOL.clone()));
         let shutdown = Shutdown::new();
-        let router = app::router(&subject, &contract, owners.clone(), limits, &shutdown).unwrap();
+        let lanes = app::lanes(&subject, &contract, owners.clone(), limits, &shutdown).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let serving = tokio::spawn(server::run(listener, router, limits, shutdown.clone()));
+        let serving = tokio::spawn(server::run(listener, lanes, limits, shutdown.clone()));
         Self { address, monolith, service, owners, shutdown, serving }
     }
 
