@@ -54,7 +54,8 @@ impl From<&[(String, Said)]> for Columns {
 /// server; renewals need not.
 ///
 /// A process that begins takes the name over (`first`): who had it has most likely died. One that lives finds its name
-/// taken, and nothing written, with its next round; it goes on under another, and under that alone.
+/// taken, and nothing written, with its next round; it goes on under another that is free, or whose process no switch
+/// waits for any more, and under that alone.
 pub(crate) async fn register(
     connection: &mut PgConnection,
     round: &Round<'_>,
@@ -76,6 +77,7 @@ pub(crate) async fn register(
             SET role = excluded.role, epoch = excluded.epoch, pending = excluded.pending,
                 quiet = excluded.quiet, heard_at = clock_timestamp(), instance = excluded.instance
             WHERE $8 OR picker.instance = excluded.instance
+               OR picker.heard_at < clock_timestamp() - interval '40 s'
             RETURNING capability
         ), once AS (
             DELETE FROM picker WHERE instance = $7 AND picker <> $1
@@ -184,16 +186,68 @@ mod tests {
 
     use sqlx::{Executor as _, migrate::Migrator};
     use tokio::time::timeout;
-    use trellis_testkit::{Migrations, Server, database};
+    use trellis_testkit::{Database, Migrations, Server, database};
 
     use super::*;
 
     static CONTROL: Migrator = sqlx::migrate!("../../services/controller/migrations");
 
+    const ELDER: Uuid = Uuid::from_u128(1);
+    const YOUNGER: Uuid = Uuid::from_u128(2);
+
+    async fn control() -> Database {
+        let migrations = Migrations { migrator: &CONTROL, table: "_sqlx_migrations_controller" };
+        database(Server::Second, &[migrations]).await
+    }
+
+    async fn registered(
+        connection: &mut PgConnection,
+        (picker, instance): (&str, Uuid),
+        capabilities: &[&str],
+        first: bool,
+    ) -> bool {
+        let said: Vec<_> =
+            capabilities.iter().map(|name| ((*name).to_owned(), Said::default())).collect();
+        let round = Round { picker, instance, role: Role::Gateway, said: &said };
+        !taken_over(&register(connection, &round, first).await.unwrap())
+    }
+
+    async fn known(connection: &mut PgConnection) -> Vec<(String, String, Uuid)> {
+        let query = "SELECT picker, capability, instance FROM picker ORDER BY picker, capability";
+        sqlx::query_as(query).fetch_all(connection).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn who_comes_back_takes_no_name_of_one_that_lives_and_leaves_none_behind() {
+        let database = control().await;
+        let mut connection = database.connect().await;
+        let of = |picker: &str, capability: &str, instance| {
+            (picker.to_owned(), capability.to_owned(), instance)
+        };
+        assert!(registered(&mut connection, ("n", ELDER), &["x", "y"], true).await);
+        assert!(registered(&mut connection, ("n", YOUNGER), &["x"], true).await);
+        assert!(!registered(&mut connection, ("n", ELDER), &["x", "y"], false).await);
+        assert!(registered(&mut connection, ("n~2", ELDER), &["x", "y"], false).await);
+        let all = [of("n", "x", YOUNGER), of("n~2", "x", ELDER), of("n~2", "y", ELDER)];
+        assert_eq!(known(&mut connection).await, all);
+        leave(&mut connection, "n", ELDER).await.unwrap();
+        assert_eq!(known(&mut connection).await, all, "it is another's");
+    }
+
+    #[tokio::test]
+    async fn a_name_whose_process_no_switch_waits_for_is_used_again() {
+        let database = control().await;
+        let mut connection = database.connect().await;
+        assert!(registered(&mut connection, ("n~2", ELDER), &["x"], false).await);
+        assert!(!registered(&mut connection, ("n~2", YOUNGER), &["x"], false).await);
+        let silent = "UPDATE picker SET heard_at = heard_at - interval '41 s'";
+        connection.execute(silent).await.unwrap();
+        assert!(registered(&mut connection, ("n~2", YOUNGER), &["x"], false).await);
+    }
+
     #[tokio::test]
     async fn a_picker_that_is_lost_while_it_registers_holds_nobody_up() {
-        let migrations = Migrations { migrator: &CONTROL, table: "_sqlx_migrations_controller" };
-        let database = database(Server::Second, &[migrations]).await;
+        let database = control().await;
         let (mut holder, mut controller) = (database.connect().await, database.connect().await);
         let known = "INSERT INTO move (capability, definition) VALUES ('ledger', '{}');
                      INSERT INTO picker (picker, capability, role, epoch, heard_at)
@@ -202,12 +256,8 @@ mod tests {
         holder.execute(known).await.unwrap();
         let mut connection = database.connect().await;
         let said = [("ledger".to_owned(), Said::default())];
-        let round = Round {
-            picker: "gateway-0",
-            instance: Uuid::from_u128(1),
-            role: Role::Gateway,
-            said: &said,
-        };
+        let round =
+            Round { picker: "gateway-0", instance: ELDER, role: Role::Gateway, said: &said };
         let mut registering = Box::pin(register(&mut connection, &round, true));
         tokio::select! {
             biased;

@@ -39,34 +39,35 @@ const PATIENCE: Duration = Duration::from_secs(1);
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
 /// A picker that was silent for longer registers anew: the controller may no longer wait for it.
 const SURELY_REGISTERED: Duration = Duration::from_secs(10);
-/// Between the name that two were given, and what tells the one that had it first.
-const ANOTHER: char = '~';
 
 /// What the controllers know this process by.
 struct KnownAs {
+    given: String,
     name: String,
+    /// Of those that were given this name, in the order in which they gave way; 1 goes by the name itself.
+    number: u32,
     instance: Uuid,
-    /// Whether this process has had the name.
+    /// Whether this process has had a name.
     registered: bool,
 }
 
 impl KnownAs {
     #[expect(clippy::disallowed_methods, reason = "who takes this crate home takes no other")]
-    fn new(name: &str) -> Self {
-        Self { name: name.to_owned(), instance: Uuid::new_v4(), registered: false }
+    fn new(given: &str) -> Self {
+        let (given, name, instance) = (given.to_owned(), given.to_owned(), Uuid::new_v4());
+        Self { given, name, number: 1, instance, registered: false }
     }
 
     /// Another process was given the same name. Under one name the one would acknowledge for the other, which a switch
-    /// would then not wait for.
+    /// would then not wait for. Names of the dead are used again, so that there are never more than were alive at once.
     fn give_way(&mut self) {
-        let (given, _) = self.name.split_once(ANOTHER).unwrap_or((&self.name, ""));
-        let name = format!("{given}{ANOTHER}{}", self.instance.simple());
+        self.number += 1;
+        self.name = format!("{}~{}", self.given, self.number);
         tracing::warn!(
-            picker = given,
-            now = name,
+            picker = self.given,
+            now = self.name,
             "another process has this name too; give each one of its own"
         );
-        *self = Self { name, instance: self.instance, registered: false };
     }
 }
 
@@ -138,13 +139,13 @@ async fn converse(
         }
         let said = say(shared);
         let asked_at = Instant::now();
-        let KnownAs { name, instance, registered } = known_as;
-        let round = Round { picker: name, instance: *instance, role: shared.role, said: &said };
+        let KnownAs { ref name, instance, registered, .. } = *known_as;
+        let round = Round { picker: name, instance, role: shared.role, said: &said };
         let rows = match registered_at {
             Some(at) if at.elapsed() < SURELY_REGISTERED => {
                 bounded(round::renew(&mut connection, &round)).await?
             }
-            _ => bounded(round::register(&mut connection, &round, !*registered)).await?,
+            _ => bounded(round::register(&mut connection, &round, !registered)).await?,
         };
         if round::taken_over(&rows) {
             known_as.give_way();
