@@ -11,6 +11,9 @@ use tokio::{
     sync::oneshot,
 };
 
+/// How many names are looked up at once on a lane; a lookup cannot be given up.
+const NAMES: usize = 64;
+
 /// All lanes. They end, with whatever is under way on them, when this is dropped.
 #[derive(Debug)]
 pub struct Lanes(Vec<Lane>);
@@ -59,22 +62,28 @@ impl Lanes {
 }
 
 impl Lane {
-    fn start(number: usize, router: impl Fn() -> anyhow::Result<Router>) -> anyhow::Result<Self> {
-        let runtime = Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.context("failed to start a runtime")?;
+    fn start(
+        number: usize,
+        router: impl FnOnce() -> anyhow::Result<Router>,
+    ) -> anyhow::Result<Self> {
+        let runtime = Builder::new_current_thread()
+            .enable_all()
+            .max_blocking_threads(NAMES)
+            .build()
+            .context("failed to start a runtime")?;
         let handle = runtime.handle().clone();
-        let router = {
-            let _entered = runtime.enter();
-            router()?
-        };
         let (end, ended) = oneshot::channel();
-        let thread = thread::Builder::new().name(format!("lane-{number}"));
         let run = move || {
             let _ = runtime.block_on(ended);
             // Not for a name that is still being looked up.
             runtime.shutdown_background();
         };
+        let thread = thread::Builder::new().name(format!("lane-{number}"));
         thread.spawn(run).context("failed to start a thread")?;
+        let router = {
+            let _entered = handle.enter();
+            router()?
+        };
         Ok(Self { runtime: handle, router, open: Arc::default(), _end: end })
     }
 }
@@ -88,6 +97,12 @@ mod tests {
     use tokio::net::TcpListener;
 
     use super::*;
+
+    #[tokio::test]
+    async fn an_address_that_cannot_be_read_is_told() {
+        let error = Lanes::start(|| anyhow::bail!("write http://host:port")).unwrap_err();
+        assert_eq!(error.to_string(), "write http://host:port");
+    }
 
     #[tokio::test]
     async fn connections_are_spread_and_end_with_the_lanes() {
