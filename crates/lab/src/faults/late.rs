@@ -14,12 +14,12 @@ const BETWEEN: Duration = Duration::from_millis(40);
 const WRITERS: u64 = 4;
 const EVENTS: usize = 40;
 
-/// Marks seeded items of the monolith's as read, so many of them, and commits each late.
-pub async fn commits(monolith: &str, items: i64) -> Result<()> {
+/// Marks seeded items of the monolith's as read, so many of them, and commits each late; which they are.
+pub async fn commits(monolith: &str, items: i64) -> Result<Vec<i64>> {
     let mut database = PgConnection::connect(monolith).await?;
     let statement = "SELECT id FROM notifications WHERE read_at IS NULL ORDER BY id LIMIT $1";
     let ids: Vec<i64> = sqlx::query_scalar(statement).bind(items).fetch_all(&mut database).await?;
-    for id in ids {
+    for &id in &ids {
         let mut tx = database.begin().await?;
         sqlx::query("UPDATE notifications SET read_at = now() AT TIME ZONE 'UTC' WHERE id = $1")
             .bind(id)
@@ -29,7 +29,17 @@ pub async fn commits(monolith: &str, items: i64) -> Result<()> {
         tx.commit().await?;
         tokio::time::sleep(BETWEEN).await;
     }
-    Ok(())
+    Ok(ids)
+}
+
+/// Those of the items that the service does not have as read.
+pub async fn unread(service: &str, items: &[i64]) -> Result<Vec<i64>> {
+    let mut database = PgConnection::connect(service).await?;
+    let statement = "SELECT id FROM unnest($1::bigint[]) AS late (id)
+                      WHERE NOT EXISTS (SELECT FROM inbox_items
+                                         WHERE inbox_items.id = late.id AND read_at IS NOT NULL)
+                      ORDER BY id";
+    Ok(sqlx::query_scalar(statement).bind(items).fetch_all(&mut database).await?)
 }
 
 /// Has several writers publish events of one key, as a service does: version and event in one transaction. Each has

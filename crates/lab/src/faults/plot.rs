@@ -177,7 +177,7 @@ pub const PLOTS: [Plot; 12] = [
     Plot::of(
         "cursor-by-id",
         "the open transactions of a snapshot: the cursor is `id > last`",
-        &[Lost],
+        &[Lost, Stale],
     )
     .meanwhile(Meanwhile::LateCommits),
     Plot::of("relay-by-xid", "the order of ids: the relay goes by transaction", &[OutOfOrder])

@@ -52,6 +52,8 @@ const SECOND_GATEWAY: u16 = 8210;
 const ROWS: i64 = 2_000;
 const RATE: f64 = 200.0;
 const LATE_ITEMS: i64 = 30;
+/// So long after its commit a write is at the other side, unless it was skipped.
+const FOLLOWED: Duration = Duration::from_secs(5);
 
 /// What `lab faults` is told.
 #[derive(Args, Debug)]
@@ -281,7 +283,14 @@ async fn under_load(
         }
         // Rows that differ after the copy keep it from moving, and are a finding by themselves.
         let mut verdict = Verdict::default();
-        verdict.lose(&why);
+        if plot.meanwhile == Meanwhile::LateCommits {
+            let read = late::commits(stack.database("monolith")?, LATE_ITEMS).await?;
+            tokio::time::sleep(FOLLOWED).await;
+            lose_unread(&mut verdict, &stack, &read).await?;
+        }
+        if verdict.lost == 0 {
+            verdict.lose(&why);
+        }
         return Ok(verdict);
     }
     plant(plot, sound, &stack).await?;
@@ -294,11 +303,15 @@ async fn under_load(
     } else {
         None
     };
-    match plot.meanwhile {
-        Meanwhile::LateCommits => late::commits(stack.database("monolith")?, LATE_ITEMS).await?,
-        Meanwhile::LateEvents => late::events(stack.database("monolith")?).await?,
-        _ => {}
-    }
+    let monolith = stack.database("monolith")?;
+    let read = match plot.meanwhile {
+        Meanwhile::LateCommits => late::commits(monolith, LATE_ITEMS).await?,
+        Meanwhile::LateEvents => {
+            late::events(monolith).await?;
+            Vec::new()
+        }
+        _ => Vec::new(),
+    };
     let stale = || world.lock().unwrap_or_else(PoisonError::into_inner).stale.clone();
     // Nothing takes back an answer that was stale, so no more is waited for.
     there_and_back(root, plot, || !sound && !stale().is_empty()).await?;
@@ -340,10 +353,22 @@ async fn under_load(
         Err(_) if differing.is_some() => Verdict::default(),
         Err(error) => return Err(error),
     };
-    if let Some(differing) = differing {
+    // They were committed before the first switch, so they have long been followed.
+    lose_unread(&mut verdict, &stack, &read).await?;
+    if verdict.lost == 0
+        && let Some(differing) = differing
+    {
         verdict.lose(&differing);
     }
     Ok(verdict)
+}
+
+/// What was committed late, and the service has not.
+async fn lose_unread(verdict: &mut Verdict, stack: &Stack, read: &[i64]) -> Result<()> {
+    for id in late::unread(stack.database("notifications")?, read).await? {
+        verdict.lose(&format!("that item {id} was read, which was committed late"));
+    }
+    Ok(())
 }
 
 /// What goes on behind a run ends with it.

@@ -92,6 +92,11 @@ impl Blow {
         Self { victim, how, after }
     }
 
+    /// Whether its victim dies.
+    pub const fn kills(&self) -> bool {
+        matches!(self.how, How::Kill)
+    }
+
     /// For a person.
     pub fn text(&self) -> String {
         match self.how {

@@ -1,6 +1,6 @@
 //! What a run tells: JSON for machines, tables for people.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -35,8 +35,10 @@ pub struct KillReport {
     pub broke: Option<String>,
     /// Absent if the run broke before it.
     pub verdict: Option<Verdict>,
-    /// By victim, freezes included.
+    /// Deaths by victim.
     pub kills: BTreeMap<&'static str, usize>,
+    /// Frozen leaders by victim.
+    pub freezes: BTreeMap<&'static str, usize>,
     pub recovery_ms: Recovery,
     /// Changes of owner.
     pub switches: i64,
@@ -140,7 +142,9 @@ impl KillReport {
     pub fn sum_up(&mut self, away: Duration) {
         (self.missed, self.late) = self.missed(away);
         for blow in &self.blows {
-            *self.kills.entry(blow.victim).or_default() += 1;
+            let of =
+                if blow.frozen_seconds.is_some() { &mut self.freezes } else { &mut self.kills };
+            *of.entry(blow.victim).or_default() += 1;
         }
         self.recovery_ms = Recovery {
             requests: quantiles(self.blows.iter().map(|blow| blow.requests_ms)),
@@ -222,13 +226,14 @@ impl KillReport {
             "requests p50/max",
             "asynchronous p50/max",
         ]);
-        for victim in self.kills.keys() {
-            let of = || self.blows.iter().filter(|blow| blow.victim == *victim);
-            let frozen = of().filter(|blow| blow.frozen_seconds.is_some()).count();
+        let victims: BTreeSet<_> = self.blows.iter().map(|blow| blow.victim).collect();
+        for victim in victims {
+            let of = || self.blows.iter().filter(|blow| blow.victim == victim);
+            let times = |of: &BTreeMap<_, usize>| of.get(victim).copied().unwrap_or(0).to_string();
             table.add_row([
-                (*victim).to_owned(),
-                (of().count() - frozen).to_string(),
-                frozen.to_string(),
+                victim.to_owned(),
+                times(&self.kills),
+                times(&self.freezes),
                 quantiles(of().map(|blow| blow.start_ms)).text(),
                 quantiles(of().map(|blow| blow.requests_ms)).text(),
                 quantiles(of().map(|blow| blow.asynchronous_ms)).text(),

@@ -50,7 +50,7 @@ pub struct Arguments {
     /// How long blows fall, as 90s or 5m
     #[arg(long = "for", default_value = "5m", value_name = "TIME", value_parser = time)]
     length: Duration,
-    /// Ends after so many blows, however long that takes
+    /// Ends after so many deaths, however long that takes; frozen leaders come on top
     #[arg(long, conflicts_with = "length", value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     kills: Option<u64>,
     /// The same seed gives the same blows, and draws requests in the same way
@@ -198,7 +198,8 @@ impl Run {
         let executioner = Executioner { root, servers, load, backlog, away, interrupted };
         let begun = Instant::now();
         let mut struck = Vec::new();
-        while kills.map_or(begun.elapsed() < *length, |kills| (struck.len() as u64) < kills) {
+        let mut deaths = 0;
+        while kills.map_or(begun.elapsed() < *length, |kills| deaths < kills) {
             let blow = Blow::draw(&mut random, &victims);
             executioner.leave(blow.after).await;
             if executioner.interrupted.is_cancelled() {
@@ -210,6 +211,7 @@ impl Run {
                     let number = struck.len() + 1;
                     self.screen
                         .say(&format!("  {number}. {}; normal within {took:.1} s", blow.text()));
+                    deaths += u64::from(blow.kills());
                     struck.push(one);
                 }
                 Err(error) => return (struck, Err(error)),
