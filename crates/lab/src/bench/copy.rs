@@ -19,8 +19,6 @@ use crate::servers::{Postgres, postgres};
 use crate::stack::{Stack, health, process, up};
 
 const ROWS: i64 = 400_000;
-/// A turn takes several seconds, and one of the contenders writes every row twice.
-const ROUNDS: usize = 3;
 const PATIENCE: Duration = Duration::from_mins(5);
 const LOOK: Duration = Duration::from_millis(10);
 /// What notifications are in the monolith.
@@ -51,8 +49,7 @@ pub async fn measure(ground: &Ground) -> Result<Vec<Figure>> {
     source
         .execute(AssertSqlSafe(format!("CREATE PUBLICATION bench FOR TABLE {}", TABLES.join(", "))))
         .await?;
-    let rounds = ground.rounds.min(ROUNDS);
-    let measured = in_turns::<3>(rounds, async |turn| {
+    let measured = in_turns::<3>(ground.rounds, async |turn| {
         target.execute(AssertSqlSafe(format!("TRUNCATE {}", TABLES.join(", ")))).await?;
         let took = match turn {
             0 => {

@@ -20,10 +20,9 @@ use crate::seed::PASSWORD;
 use crate::stack::Stack;
 use crate::trial::GATEWAY;
 
-const RATE: f64 = 10.0;
+/// Hashing them takes half of one processor.
+const RATE: f64 = 20.0;
 const TURN: Duration = Duration::from_secs(10);
-/// A turn's mails are waited for, which takes longer than the turn.
-const ROUNDS: usize = 3;
 const SLOW: Duration = Duration::from_millis(200);
 /// Longer than a turn: no mail of it is taken meanwhile.
 const STOPPED: Duration = Duration::from_secs(15);
@@ -51,14 +50,13 @@ pub async fn measure(ground: &Ground) -> Result<Vec<Figure>> {
     let signs = Arc::new(Mutex::new(Newcomers(0)));
     // Whoever comes first pays for connections and caches.
     turn(&stack, &signs, queued(Duration::ZERO)).await?;
-    let rounds = ground.rounds.min(ROUNDS);
     let contenders = [queued(STOPPED), queued(Duration::ZERO)];
-    let stopped = in_turns::<2>(rounds, async |number| {
+    let stopped = in_turns::<2>(ground.rounds, async |number| {
         Ok(turn(&stack, &signs, contenders[number]).await?.p99)
     });
     let stopped = stopped.await?.beside(1);
     let contenders = [queued(SLOW), Post { mode: "inline", delay: SLOW }];
-    let slow = in_turns::<2>(rounds, async |number| {
+    let slow = in_turns::<2>(ground.rounds, async |number| {
         Ok(turn(&stack, &signs, contenders[number]).await?.p50)
     });
     let slow = slow.await?.beside(1);
