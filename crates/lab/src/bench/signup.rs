@@ -20,7 +20,7 @@ use crate::seed::PASSWORD;
 use crate::stack::Stack;
 use crate::trial::GATEWAY;
 
-/// Hashing them takes half of one processor.
+/// A second; each is a password to hash.
 const RATE: f64 = 20.0;
 const TURN: Duration = Duration::from_secs(10);
 const SLOW: Duration = Duration::from_millis(200);
