@@ -10,6 +10,8 @@ use http::{HeaderValue, StatusCode, header};
 use http_body_util::LengthLimitError;
 use tower::{load_shed::error::Overloaded, timeout::error::Elapsed};
 
+const TARGET_TOO_LONG: (&str, &str) = ("target_too_long", "path and query have 8192 bytes at most");
+
 /// Why an owner's answer is not there.
 #[derive(Debug, thiserror::Error)]
 pub enum UpstreamError {
@@ -98,7 +100,20 @@ pub fn too_slow() -> Response {
 
 /// 414.
 pub fn target_too_long() -> Response {
-    document(StatusCode::URI_TOO_LONG, "target_too_long", "path and query have 8192 bytes at most")
+    let (code, detail) = TARGET_TOO_LONG;
+    document(StatusCode::URI_TOO_LONG, code, detail)
+}
+
+/// The body of the answer to a head that the HTTP library refuses with this status.
+pub fn unreadable(status: StatusCode) -> Bytes {
+    let (code, detail) = match status {
+        StatusCode::URI_TOO_LONG => TARGET_TOO_LONG,
+        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => {
+            ("head_too_large", "a head has 100 headers and 32768 bytes at most")
+        }
+        _ => ("unreadable_request", "failed to read the head as one of HTTP/1.1"),
+    };
+    problem_body(status, code, detail)
 }
 
 /// 405 for what the gateway answers itself.
@@ -121,14 +136,17 @@ fn answer_lost() -> Response {
 
 /// A problem of the gateway's own that no service has.
 fn document(status: StatusCode, code: &str, detail: &str) -> Response {
-    let title = status.canonical_reason().unwrap_or_default();
-    let problem = Problem { r#type: "about:blank", title, status: status.as_u16(), code, detail };
-    let body = serde_json::to_vec(&problem).expect("strings and a number are JSON");
-    let mut response = Response::new(Bytes::from(body).into());
+    let mut response = Response::new(problem_body(status, code, detail).into());
     *response.status_mut() = status;
     let json = HeaderValue::from_static("application/problem+json");
     response.headers_mut().insert(header::CONTENT_TYPE, json);
     response
+}
+
+fn problem_body(status: StatusCode, code: &str, detail: &str) -> Bytes {
+    let title = status.canonical_reason().unwrap_or_default();
+    let problem = Problem { r#type: "about:blank", title, status: status.as_u16(), code, detail };
+    serde_json::to_vec(&problem).expect("strings and a number are JSON").into()
 }
 
 /// Whether a body broke off because its sender was too slow.

@@ -1,13 +1,18 @@
 //! The threads that work on requests: one for each processor, with a runtime and connections to the owners of its own. So
 //! what a request and its answer pass wakes no other thread.
 
-use std::{convert::Infallible, io, sync::Arc, thread};
+use std::{
+    convert::Infallible,
+    io,
+    sync::{Arc, mpsc},
+    thread,
+};
 
 use anyhow::Context;
 use axum::Router;
 use tokio::{
     net::TcpStream,
-    runtime::{Builder, Handle},
+    runtime::{Builder, Handle, Runtime},
     sync::oneshot,
 };
 
@@ -66,20 +71,23 @@ impl Lane {
         number: usize,
         router: impl FnOnce() -> anyhow::Result<Router>,
     ) -> anyhow::Result<Self> {
-        let runtime = Builder::new_current_thread()
-            .enable_all()
-            .max_blocking_threads(NAMES)
-            .build()
-            .context("failed to start a runtime")?;
-        let handle = runtime.handle().clone();
+        let (made, handle) = mpsc::sync_channel(1);
         let (end, ended) = oneshot::channel();
-        let run = move || {
-            let _ = runtime.block_on(ended);
-            // Not for a name that is still being looked up.
-            runtime.shutdown_background();
+        // The runtime lives on its thread alone: to drop one in an asynchronous context would be a panic.
+        let run = move || match runtime() {
+            Ok(runtime) => {
+                let _ = made.send(Ok(runtime.handle().clone()));
+                let _ = runtime.block_on(ended);
+                // Not for a name that is still being looked up.
+                runtime.shutdown_background();
+            }
+            Err(error) => {
+                let _ = made.send(Err(error));
+            }
         };
         let thread = thread::Builder::new().name(format!("lane-{number}"));
         thread.spawn(run).context("failed to start a thread")?;
+        let handle = handle.recv()?.context("failed to start a runtime")?;
         let router = {
             let _entered = handle.enter();
             router()?
@@ -88,11 +96,15 @@ impl Lane {
     }
 }
 
+fn runtime() -> io::Result<Runtime> {
+    Builder::new_current_thread().enable_all().max_blocking_threads(NAMES).build()
+}
+
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
 
-    use std::{collections::BTreeMap, sync::mpsc, time::Duration};
+    use std::{collections::BTreeMap, time::Duration};
 
     use tokio::net::TcpListener;
 

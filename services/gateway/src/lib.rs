@@ -4,7 +4,8 @@
 //!
 //! # Where one request goes
 //!
-//! [`server`] accepts the connection and refuses what two parsers could read in two ways ([`framing`]);
+//! [`server`] accepts the connection and refuses what two parsers could read in two ways ([`framing`]) or the HTTP library
+//! cannot read ([`explained`]);
 //! the layers of [`app`] follow in the order in which they stand there; [`upstream`] passes the request on
 //! as HTTP, or as gRPC with the JSON made a protobuf message and back.
 
@@ -12,6 +13,7 @@ pub mod api;
 pub mod app;
 pub mod config;
 pub mod error;
+pub mod explained;
 pub mod framing;
 pub mod headers;
 pub mod lanes;

@@ -13,6 +13,7 @@ use std::{
 use axum::{Router, body::Body, response::Response};
 use ficus_process::Shutdown;
 use ficus_rpc::Drained;
+use futures::TryFutureExt as _;
 use http::{HeaderValue, Request, header};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::{
@@ -25,11 +26,13 @@ use tower::ServiceExt;
 use crate::{
     config::Limits,
     error,
+    explained::Explained,
     framing::{Ambiguity, Watched},
     lanes::Lanes,
     pace::{Pace, Patience},
 };
 
+/// As `error::unreadable` tells.
 const HEAD_BYTES: usize = 32 << 10;
 /// RFC 9110 asks for 8,000 at least (section 4.1).
 const TARGET_BYTES: usize = 8 << 10;
@@ -97,9 +100,12 @@ async fn connection(
     let (stream, ambiguity) = Watched::new(stream, pace, Patience::new(idle_time));
     let asked = Arc::new(AtomicBool::new(false));
     let unasked = unasked(shutdown, asked.clone());
+    let (stream, answers) = Explained::new(stream);
     let service = service_fn(move |request| {
         asked.store(true, Ordering::Release);
-        answer(router.clone(), peer.clone(), ambiguity.clone(), request)
+        let under_way = answers.begin();
+        let answered = answer(router.clone(), peer.clone(), ambiguity.clone(), request);
+        answered.map_ok(|response| response.map(|body| under_way.with(body)))
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())

@@ -14,8 +14,9 @@ use trellis_testkit::wait_until;
 
 use crate::{
     monolith::{Monolith, Say},
+    recorder::Recorder,
     service::Service,
-    stand::{LIMITS, MOVED, MOVING, Stand},
+    stand::{LIMITS, MOVED, MOVING, Stand, code_of},
 };
 
 async fn with(limits: Limits) -> Stand {
@@ -70,10 +71,43 @@ async fn who_still_sends_is_told_why_it_is_refused() {
 #[tokio::test]
 async fn heads_that_are_too_large_are_refused() {
     let stand = with(LIMITS).await;
-    let head = format!("GET / HTTP/1.1\r\nHost: a\r\nX: {}\r\n\r\n", "x".repeat(80_000));
-    assert!(stand.raw(&head).await.starts_with("HTTP/1.1 431 "));
+    let large = format!("GET / HTTP/1.1\r\nHost: a\r\nX: {}\r\n\r\n", "x".repeat(80_000));
     let many = format!("GET / HTTP/1.1\r\nHost: a\r\n{}\r\n", "X: y\r\n".repeat(200));
-    assert!(stand.raw(&many).await.starts_with("HTTP/1.1 431 "));
+    let answered = "GET /any HTTP/1.1\r\nHost: a\r\n\r\n";
+    for head in [&large, &many] {
+        for before in ["", answered] {
+            let answer = stand.raw(&format!("{before}{head}")).await;
+            let (earlier, refusal) = answer.split_at(answer.find("HTTP/1.1 431 ").unwrap());
+            assert_eq!(earlier.starts_with("HTTP/1.1 200 "), !before.is_empty(), "{earlier}");
+            assert_eq!(code_of(refusal), "head_too_large");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_owners_refusal_without_a_word_is_passed_on_as_it_is() {
+    let recorder = Recorder::saying(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n").await;
+    let stand = Stand::before(&recorder, LIMITS).await;
+    let twice = "GET /any HTTP/1.1\r\nHost: a\r\n\r\nGET /any HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+    let answer = stand.raw(twice).await;
+    assert_eq!(answer.matches("HTTP/1.1 400 Bad Request\r\n").count(), 2, "{answer}");
+    assert_eq!(answer.matches("content-length: 0\r\n").count(), 2, "{answer}");
+}
+
+#[tokio::test]
+async fn who_sends_a_head_without_end_is_told_why_it_is_refused() {
+    let stand = with(LIMITS).await;
+    let mut stream = TcpStream::connect(stand.address).await.unwrap();
+    let part = format!("X: {}\r\n", "x".repeat(10_000)).repeat(40);
+    stream.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n").await.unwrap();
+    for _ in 0..10 {
+        stream.write_all(part.as_bytes()).await.unwrap();
+        // The answer is there by now, and with it all that a server does that reads no more.
+        tokio::time::sleep(Duration::from_millis(30)).await;
+    }
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert_eq!(code_of(&answer), "head_too_large");
 }
 
 #[tokio::test]

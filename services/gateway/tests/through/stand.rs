@@ -148,6 +148,17 @@ impl Stand {
     }
 }
 
+/// The stable code of an answer, as it was read, that is a problem document.
+pub fn code_of(answer: &str) -> String {
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    let length = format!("\r\ncontent-length: {}\r\n", body.len());
+    assert!(head.contains("\r\ncontent-type: application/problem+json\r\n"), "{answer}");
+    assert!(head.contains(&length) && head.contains("\r\nconnection: close\r\n"), "{answer}");
+    let problem: serde_json::Value = serde_json::from_str(body).unwrap();
+    assert!(head.starts_with(&format!("HTTP/1.1 {} ", problem["status"])), "{answer}");
+    problem["code"].as_str().unwrap().to_owned()
+}
+
 /// A `ficus.toml` with these two owners.
 pub fn subject(monolith: SocketAddr, service: SocketAddr) -> String {
     format!(
