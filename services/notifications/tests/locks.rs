@@ -7,7 +7,7 @@ mod support;
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -24,6 +24,8 @@ use trellis_testkit::{
 /// As long as a customer may have to wait for a lock of the mover's.
 const LIMIT: Duration = Duration::from_millis(100);
 const WRITERS: u32 = 3;
+/// How long customers write beside nothing.
+const REST: Duration = Duration::from_secs(3);
 const ROWS: &str = "
     INSERT INTO users (id, email, name, password_hash)
     SELECT id, 'person-' || id, 'person', '' FROM generate_series(1, 500) AS id;
@@ -37,40 +39,47 @@ const ROWS: &str = "
 /// Customers who write to the monolith until its fence refuses them, then to the service.
 struct Writers {
     ended: Arc<AtomicBool>,
-    written: Arc<AtomicU64>,
-    tasks: Vec<JoinHandle<Duration>>,
+    tasks: Vec<JoinHandle<Vec<Write>>>,
+}
+
+/// When one began, and how long it took.
+#[derive(Debug, Clone, Copy)]
+struct Write {
+    begun: Instant,
+    took: Duration,
 }
 
 impl Writers {
     async fn start(moving: &Moving) -> Self {
-        let (ended, written) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+        let ended = Arc::new(AtomicBool::new(false));
         let mut tasks = Vec::new();
         for number in 0..WRITERS {
             let sides = [moving.connect(Side::Monolith).await, moving.connect(Side::Service).await];
-            let (ended, written) = (Arc::clone(&ended), Arc::clone(&written));
-            tasks.push(tokio::spawn(write(number, sides, ended, written)));
+            tasks.push(tokio::spawn(write(number, sides, Arc::clone(&ended))));
         }
-        Self { ended, written, tasks }
+        Self { ended, tasks }
     }
 
-    /// How many writes there were, and how long the slowest took.
-    async fn stop(self) -> (u64, Duration) {
+    /// All there were, the fastest first.
+    async fn stop(self) -> Vec<Write> {
         self.ended.store(true, Ordering::Release);
-        let mut slowest = Duration::ZERO;
+        let mut writes = Vec::new();
         for task in self.tasks {
-            slowest = slowest.max(task.await.unwrap());
+            writes.extend(task.await.unwrap());
         }
-        (self.written.load(Ordering::Acquire), slowest)
+        writes.sort_unstable_by_key(|write| write.took);
+        writes
     }
 }
 
-async fn write(
-    number: u32,
-    mut sides: [PgConnection; 2],
-    ended: Arc<AtomicBool>,
-    written: Arc<AtomicU64>,
-) -> Duration {
-    let (mut side, mut slowest, mut round) = (0, Duration::ZERO, 0);
+/// Of the writes that began within this time, the one that 99 of 100 were no slower than.
+fn p99(writes: &[Write], within: &std::ops::Range<Instant>) -> Duration {
+    let took: Vec<_> = writes.iter().filter(|write| within.contains(&write.begun)).collect();
+    took[took.len() * 99 / 100].took
+}
+
+async fn write(number: u32, mut sides: [PgConnection; 2], ended: Arc<AtomicBool>) -> Vec<Write> {
+    let (mut side, mut writes, mut round) = (0, Vec::new(), 0);
     while !ended.load(Ordering::Acquire) {
         round += 1;
         let user = 1 + (round * WRITERS + number) % 500;
@@ -82,17 +91,14 @@ async fn write(
         );
         let begun = Instant::now();
         match run(&mut sides[side], statement).await {
-            Ok(_) => {
-                slowest = slowest.max(begun.elapsed());
-                written.fetch_add(1, Ordering::AcqRel);
-            }
+            Ok(_) => writes.push(Write { begun, took: begun.elapsed() }),
             // Nobody owns for some milliseconds: the fence shuts before the other side opens.
             Err(error) if ficus_pg::fenced(&error).is_some() => side = 1,
             Err(error) => panic!("{error}"),
         }
         tokio::time::sleep(Duration::from_millis(3)).await;
     }
-    slowest
+    writes
 }
 
 async fn until_verified(follower: &mut Follower) {
@@ -117,6 +123,9 @@ async fn no_lock_of_a_move_keeps_customers_waiting() {
     run(&mut moving.connect(Side::Monolith).await, ROWS).await.unwrap();
     let monolith_sampler = LockSampler::start(monolith.url()).await;
     let writers = Writers::start(&moving).await;
+    let begun = Instant::now();
+    tokio::time::sleep(REST).await;
+    let rest = begun..Instant::now();
 
     // One that is given up half way, as `cancel` does.
     moving.install().await;
@@ -131,23 +140,31 @@ async fn no_lock_of_a_move_keeps_customers_waiting() {
     // And one to its end. What empties the service's tables is not watched: they have no customers before they own.
     let service_sampler = LockSampler::start(service.url()).await;
     moving.install().await;
+    let begun = Instant::now();
     until_verified(&mut moving.follower(Direction::Forward).await).await;
+    let copy = begun..Instant::now();
     moving.mover.vacuum_target(Direction::Forward).await.unwrap();
     moving.mover.preflight(Direction::Forward).await.unwrap();
     assert!(moving.try_switch(Direction::Forward).await, "the switch was aborted");
     moving.mover.complete(moving.attempt).await.unwrap();
 
-    let (written, slowest) = writers.stop().await;
+    let all = writers.stop().await;
     let mut locks = Vec::new();
     for sampler in [monolith_sampler, service_sampler] {
         locks.extend(sampler.stop().await);
     }
     locks.sort_by_key(|lock| std::cmp::Reverse(lock.seen));
-    println!("{written} writes, the slowest took {slowest:?}; {} locks seen", locks.len());
+    let (slowest, seen) = (all[all.len() - 1].took, locks.len());
+    let (beside, alone) = (p99(&all, &copy), p99(&all, &rest));
+    let ratio = beside.as_secs_f64() / alone.as_secs_f64();
+    println!(
+        "{} writes: p99 {beside:?} beside the copy, {alone:?} before it ({ratio:.2}); slowest {slowest:?}; {seen} locks seen",
+        all.len(),
+    );
     for lock in locks.iter().take(5) {
         println!("{lock:?}");
     }
-    assert!(written > 500, "only {written} writes");
+    assert!(all.len() > 500, "only {} writes", all.len());
     assert!(locks.len() > 10, "the sampler saw only {locks:?}");
     assert_eq!(too_long(&locks).len(), 0, "{:#?}", too_long(&locks));
 }

@@ -117,3 +117,42 @@ impl Relay {
         );
     }
 }
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test says what went wrong by failing")]
+mod tests {
+    use std::time::Duration;
+
+    use sqlx::{Connection as _, Executor as _};
+    use trellis_testkit::{Migrations, Server, database};
+
+    use super::*;
+
+    /// Twice as long as a lease lasts.
+    const LONG: Duration = Duration::from_secs(3);
+
+    #[tokio::test]
+    async fn a_page_pruning_and_measuring_that_take_long_leave_the_lease_be() {
+        let migrations =
+            Migrations { migrator: &crate::MIGRATOR, table: "_sqlx_migrations_events" };
+        let database = database(Server::First, &[migrations]).await;
+        let pool = database.pool().await;
+        let relay = Relay::new(&pool, "127.0.0.1:1".to_owned(), "library", "relay");
+        // As pruning does once a minute.
+        let _pruning = relay.pool.acquire().await.unwrap();
+        let mut other = database.connect().await;
+        let mut locked = other.begin().await.unwrap();
+        locked.execute("LOCK TABLE ficus.outbox").await.unwrap();
+        let shutdown = Shutdown::new();
+        let running = tokio::spawn(relay.run(shutdown.clone()));
+        // The page, and measuring.
+        database.blocked(2).await;
+        tokio::time::sleep(LONG).await;
+        let lease = "SELECT token, expires_at > clock_timestamp() FROM ficus.relay";
+        let lease: (i64, bool) = sqlx::query_as(lease).fetch_one(&pool).await.unwrap();
+        assert_eq!(lease, (1, true));
+        locked.rollback().await.unwrap();
+        shutdown.request();
+        running.await.unwrap();
+    }
+}

@@ -209,3 +209,22 @@ async fn the_trace_goes_all_the_way() {
     assert_eq!(arrived[trace_id.clone()], traceparent[trace_id]);
     bench.stop().await;
 }
+
+/// What a switch waits for is the transaction of a batch.
+#[tokio::test]
+async fn a_transaction_applies_a_hundred_events_at_most() {
+    let mut bench = Bench::new().await;
+    let mut tx = bench.pool.begin().await.unwrap();
+    for book in 0..350 {
+        bench.write(&mut tx, &format!("book-{book}"), b"").await;
+    }
+    tx.commit().await.unwrap();
+    bench.start_relay("relay");
+    bench.wait_for_relay().await;
+    bench.start_consumer(&owners(Side::Monolith), Side::Monolith);
+    bench.wait_for_applied(350).await;
+    let together = "SELECT count(*) FROM applied GROUP BY xmin::text ORDER BY 1 DESC LIMIT 1";
+    let together = bench.number(together).await;
+    assert!((2..=100).contains(&together), "{together} at most were applied together");
+    bench.stop().await;
+}

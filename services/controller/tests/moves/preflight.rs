@@ -122,3 +122,19 @@ async fn who_is_not_running_is_made_the_owner_of_nothing() {
         "{found:?}"
     );
 }
+
+/// As one of millions of events, which takes longer than the answer is waited for.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backlog_that_cannot_be_counted_in_time_stands_against_the_switch() {
+    let mut shop = Shop::new().await;
+    shop.controller("").await;
+    shop.verified().await;
+    let mut counted = shop.monolith.begin().await.unwrap();
+    counted.execute("LOCK TABLE ficus.outbox").await.unwrap();
+    refused(&planned(&mut shop).await, &["relay", "monolith", "cannot be measured", "backlog"]);
+    let found = shop.doctor().await.unwrap().findings;
+    let told = |line: &String| line.contains("the monolith's relay cannot be measured");
+    assert!(found.iter().any(told), "{found:?}");
+    counted.rollback().await.unwrap();
+    done(&planned(&mut shop).await);
+}
