@@ -83,6 +83,9 @@ pub struct Round {
     pub snapshot: String,
     /// How old the snapshot is that the target is at.
     pub lag: Duration,
+    /// Others are at work on the source, and there are chunks to copy or to compare: whoever asks for the next round should
+    /// leave them time.
+    pub beside_others: bool,
     /// The diff as it stands.
     pub verdict: Verdict,
 }
@@ -200,11 +203,11 @@ impl Follower {
         }
     }
 
-    /// The page after the one that is being written, while there is more to copy. What keeps it from being read will
-    /// keep the next round from it too, and is told there.
+    /// The page after the one that is being written, while there is more to copy and nobody else at work. What keeps it
+    /// from being read will keep the next round from it too, and is told there.
     async fn next_page(&self, next: &Cursor, budget: Budget) -> Option<Source> {
         let copies = !next.copy.done && next.page.is_none() && budget.chunks > 0;
-        if !copies || !self.reads_ahead {
+        if !copies || !self.reads_ahead || self.pace.beside_others() {
             return None;
         }
         self.reader(next).read(&self.wants(budget)).await.ok()
@@ -222,6 +225,7 @@ impl Follower {
             single_page: source.single,
             snapshot: source.look.snap.clone(),
             lag: Duration::from_secs_f64(age) + source.begun.elapsed(),
+            beside_others: source.others.is_some() && self.pace.beside_others(),
             verdict: self.verdict(),
         }
     }
@@ -237,8 +241,9 @@ impl Follower {
         self.pace.page = self.pace.page.min(self.pace.largest_page);
     }
 
-    /// Whether the copy's next page is read while one is written, as it is unless told otherwise. Not for a test that
-    /// holds both sides against each other after a round: then every round must read what is there when it is called.
+    /// Whether the copy's next page is read while one is written, as it is unless told otherwise or beside others. Not for a
+    /// test that holds both sides against each other after a round: then every round must read what is there when it is
+    /// called.
     pub fn read_ahead(&mut self, wanted: bool) {
         self.reads_ahead = wanted;
         self.ahead = self.ahead.take().filter(|_| wanted);

@@ -5,7 +5,7 @@ mod support;
 
 use std::time::{Duration, Instant};
 
-use ficus_mover::{Budget, Direction, Error, Side};
+use ficus_mover::{Budget, Direction, Error, Follower, Phase, Side};
 use sqlx::PgConnection;
 use support::{Library, follow_until_verified, run};
 use trellis_testkit::noticed;
@@ -283,4 +283,49 @@ async fn a_log_pruned_beyond_the_cursor_needs_a_re_base() {
 #[test]
 fn a_cursor_that_goes_by_the_last_id_is_noticed() {
     noticed("cursor-by-id", "a_low_id_that_commits_late_is_not_skipped", &["left == right"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_works_on_the_source_while_it_is_copied_is_seen() {
+    let mut library = Library::new("customers").await;
+    let mut owner = library.connect(Side::Monolith).await;
+    run(&mut owner, "INSERT INTO authors SELECT 'a' || n, 'A' FROM generate_series(1, 20000) AS n")
+        .await
+        .unwrap();
+    library.install().await;
+    let mut follower = library.follower(Direction::Forward).await;
+    for _ in 0..3 {
+        assert!(!is_beside_others(&mut follower).await, "nobody is there");
+    }
+    let customer = tokio::spawn(async move {
+        loop {
+            run(&mut owner, "SELECT pg_sleep(0.05)").await.unwrap();
+        }
+    });
+    assert!(comes_to(&mut follower, true).await, "the customer is not seen");
+    customer.abort();
+    assert!(comes_to(&mut follower, false).await, "who is gone is still seen");
+    library.close().await;
+}
+
+async fn comes_to(follower: &mut Follower, wanted: bool) -> bool {
+    for _ in 0..100 {
+        if is_beside_others(follower).await == wanted {
+            return true;
+        }
+    }
+    false
+}
+
+/// What the next round says that copies or compares something.
+async fn is_beside_others(follower: &mut Follower) -> bool {
+    loop {
+        if follower.phase() == Phase::Following {
+            follower.verify_again().await.unwrap();
+        }
+        let round = follower.round(BUDGET).await.unwrap();
+        if round.copied + round.verified > 0 {
+            return round.beside_others;
+        }
+    }
 }

@@ -112,9 +112,10 @@ impl Pool {
     /// A pool of its own to the same server, for work that must go on while requests wait for this one: a lease or a
     /// claim that cannot be renewed passes to another, who does the same once more.
     #[must_use]
-    pub fn apart(&self, max: u32) -> Self {
+    pub fn apart(&self, application_name: &str, max: u32) -> Self {
         let options = self.pool.options().clone().min_connections(0).max_connections(max);
-        options.connect_lazy_with(PgConnectOptions::clone(&self.pool.connect_options())).into()
+        let server = PgConnectOptions::clone(&self.pool.connect_options());
+        options.connect_lazy_with(server.application_name(application_name)).into()
     }
 
     /// A session for statements that are no transaction. Fails with [`sqlx::Error::PoolTimedOut`] after the

@@ -142,7 +142,7 @@ impl Trellis {
         let store = notifications::Store::new(pool.clone());
         let outgoing = Outgoing { broker: config.kafka_brokers.is_some() };
         // A claim that cannot be renewed, because requests wait for connections, is a mail that is sent twice.
-        let apart = pool.apart(MAIL_CONNECTIONS);
+        let apart = pool.apart("monolith mails", MAIL_CONNECTIONS);
         let mails = notifications::Store::new(apart.clone());
         let persons: Arc<dyn auth::Directory> = Arc::new(auth::Local(auth::Store::new(apart)));
         let in_flight = InFlight::default();

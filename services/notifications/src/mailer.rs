@@ -59,7 +59,7 @@ impl Mailer {
     /// It has connections of its own, as `pool` makes them: a claim that cannot be renewed, because requests wait for
     /// `pool`, is a mail that is sent twice.
     pub fn new(pool: &store::Pool, owners: Owners, directory: Directory, smtp: Smtp) -> Self {
-        let pool = pool.apart(CONNECTIONS);
+        let pool = pool.apart("notifications mails", CONNECTIONS);
         Self { pool, owners, directory, smtp, in_flight: InFlight::default() }
     }
 

@@ -23,8 +23,9 @@ use crate::Kafka;
 pub use lag::{Lag, lag};
 
 /// The lease's renewal, a page, pruning and measuring: one each, since pruning and measuring may take long at the same
-/// time, and a renewal that waits for a connection loses the lease.
-const CONNECTIONS: u32 = 4;
+/// time, and a renewal that waits for a connection loses the lease. And one for a page that was given up, whose connection
+/// is a while in coming back.
+const CONNECTIONS: u32 = 5;
 
 /// Publishes what one capability has appended to this database's outbox, in the order of ids within
 /// what becomes visible together. Of several relays of one capability only one works at a time.
@@ -51,7 +52,7 @@ impl Waker {
 }
 
 impl Relay {
-    /// `instance` names this process in the lease and must not be shared by two that run at once. The relay has four
+    /// `instance` names this process in the lease and must not be shared by two that run at once. The relay has five
     /// connections of its own, as `pool` makes them: it must not lose its lease because requests wait for `pool`.
     pub fn new(
         pool: &Pool,
@@ -59,10 +60,11 @@ impl Relay {
         capability: impl Into<String>,
         instance: impl Into<String>,
     ) -> Self {
+        let capability = capability.into();
         Self {
-            pool: pool.apart(CONNECTIONS),
+            pool: pool.apart(&format!("ficus-relay:{capability}"), CONNECTIONS),
             kafka: kafka.into(),
-            capability: capability.into(),
+            capability,
             instance: instance.into(),
             committed: Arc::new(Notify::new()),
         }
@@ -128,8 +130,8 @@ mod tests {
 
     use super::*;
 
-    /// Twice as long as a lease lasts.
-    const LONG: Duration = Duration::from_secs(3);
+    /// Four times as long as a lease lasts, and longer than a page is waited for.
+    const LONG: Duration = Duration::from_secs(7);
 
     #[tokio::test]
     async fn a_page_pruning_and_measuring_that_take_long_leave_the_lease_be() {

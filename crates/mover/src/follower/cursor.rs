@@ -124,6 +124,11 @@ impl Cursor {
             .map(drop)
     }
 
+    /// Whether there is more to copy or to compare.
+    pub fn has_chunks(&self) -> bool {
+        !(self.copy.done && self.verify.verdict.whole)
+    }
+
     /// Begins the comparison anew.
     pub async fn verify_again(&mut self, mover: &Mover, direction: Direction) -> Result<()> {
         let target = mover.database(direction.target());

@@ -1,6 +1,7 @@
-//! How large pages and chunks are, and when the log is pruned.
+//! How large pages and chunks are, who else is at work, and when the log is pruned.
 
 use ficus_pg::within;
+use sqlx::PgConnection;
 use std::{
     collections::VecDeque,
     time::{Duration, Instant},
@@ -19,9 +20,18 @@ pub(crate) const LARGEST_DRAIN: u32 = 10_000;
 /// A page is not made smaller than this: an entry costs an index look-up or two.
 const SMALLEST_PAGE: u32 = 500;
 
+/// Of so many other sessions that are at work on average customers may feel a copy: a fourth of the time one is.
+const BUSY: f64 = 0.25;
+/// Each look counts for so much of the average.
+const LOOK: f64 = 0.125;
+/// Beside others a chunk takes a fourth: who wants a processor or a page meanwhile waits that much less.
+const BESIDE_OTHERS: f64 = 0.25;
+
 /// Adapts so that each stays below [`AIM`].
 #[derive(Debug)]
 pub(crate) struct Pace {
+    /// Other sessions at work on the source, the last few looks on average.
+    others: f64,
     chunk: f64,
     pub page: u32,
     pub largest_page: u32,
@@ -29,7 +39,7 @@ pub(crate) struct Pace {
 
 impl Default for Pace {
     fn default() -> Self {
-        Self { chunk: 2_000.0, page: PAGE, largest_page: PAGE }
+        Self { others: 0.0, chunk: 2_000.0, page: PAGE, largest_page: PAGE }
     }
 }
 
@@ -40,17 +50,30 @@ impl Pace {
         rows
     }
 
+    /// Whether others work on the source, most likely for customers, who come first.
+    pub(super) fn beside_others(&self) -> bool {
+        self.others >= BUSY
+    }
+
     /// Goes by how long the source took.
     pub(super) fn took(&mut self, source: &Source) {
+        if let Some(others) = source.others {
+            self.saw(others);
+        }
         self.page_took(source.page_took, !source.short);
         for took in &source.chunks_took {
             self.chunk_took(*took);
         }
     }
 
+    fn saw(&mut self, others: i32) {
+        self.others += LOOK * (f64::from(others.min(4)) - self.others);
+    }
+
     /// A chunk of the present size took the source this long.
     fn chunk_took(&mut self, elapsed: Duration) {
-        let room = 0.8 * AIM.as_secs_f64() / elapsed.as_secs_f64().max(1e-4);
+        let aim = AIM.mul_f64(if self.beside_others() { BESIDE_OTHERS } else { 1.0 });
+        let room = 0.8 * aim.as_secs_f64() / elapsed.as_secs_f64().max(1e-4);
         self.chunk = (self.chunk * room.clamp(0.25, 1.5)).clamp(CHUNK.0, CHUNK.1);
     }
 
@@ -62,6 +85,17 @@ impl Pace {
             self.page = (self.page * 2).min(self.largest_page);
         }
     }
+}
+
+/// How many sessions, Ficus's own left out, are in the midst of a statement or a transaction.
+pub(super) async fn others_at_work(connection: &mut PgConnection) -> sqlx::Result<i32> {
+    sqlx::query_scalar(
+        "SELECT count(*)::int4 FROM pg_stat_activity
+         WHERE datname = current_database() AND backend_type = 'client backend'
+           AND application_name NOT LIKE 'ficus%' AND state <> 'idle'",
+    )
+    .fetch_one(connection)
+    .await
 }
 
 /// What is confirmed this long may leave the log.
@@ -114,6 +148,8 @@ impl Follower {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
     use super::*;
 
     #[test]
@@ -125,5 +161,35 @@ mod tests {
             pace.chunk_took(Duration::from_millis(1));
         }
         assert_eq!(pace.chunk_rows(), 20_000);
+    }
+
+    #[test]
+    fn chunks_are_small_beside_others() {
+        let mut pace = Pace::default();
+        let chunk = |pace: &mut Pace| {
+            // A row takes 10 µs.
+            for _ in 0..20 {
+                pace.chunk_took(
+                    Duration::from_micros(10) * u32::try_from(pace.chunk_rows()).unwrap(),
+                );
+            }
+            pace.chunk_rows()
+        };
+        assert_eq!(chunk(&mut pace), 8_000);
+        // One that looks after something now and then is nobody's customer.
+        for look in 0..100 {
+            pace.saw(i32::from(look % 10 == 0));
+            assert!(!pace.beside_others());
+        }
+        for look in 0..20 {
+            pace.saw(i32::from(look % 2 == 0));
+        }
+        assert!(pace.beside_others());
+        assert_eq!(chunk(&mut pace), 2_000);
+        for _ in 0..20 {
+            pace.saw(0);
+        }
+        assert!(!pace.beside_others());
+        assert_eq!(chunk(&mut pace), 8_000);
     }
 }

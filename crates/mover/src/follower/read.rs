@@ -20,6 +20,7 @@ use super::{
     Follower, IDLE_STORE,
     compare::Compared,
     cursor::{Cursor, Position},
+    pace,
     page::{self, Entry},
     pending::{Pending, Place},
     rows::{Covers, Row, Values, key_text},
@@ -69,6 +70,8 @@ pub(super) struct Source {
     /// Nothing that the target must be told, and a cursor that was stored lately. Only then the source's log need not
     /// be flushed past the snapshot, which must not be stored.
     pub idle: bool,
+    /// How many others are at work on the source, where that matters.
+    pub others: Option<i32>,
     /// How long the log took, and each chunk.
     pub page_took: Duration,
     pub chunks_took: Vec<Duration>,
@@ -202,11 +205,15 @@ impl Reader<'_> {
             compared: Vec::new(),
             sequences: Vec::new(),
             idle: false,
+            others: None,
             page_took: Duration::ZERO,
             chunks_took: Vec::new(),
         };
         if single {
             self.read_back(covered_back, &mut source, connection).await?;
+            if wants.chunks > 0 && self.cursor.has_chunks() {
+                source.others = Some(pace::others_at_work(connection).await?);
+            }
             self.read_chunks(wants.chunks, &mut source, connection).await?;
             self.read_hashes(wants, &mut source, connection).await?;
         }

@@ -119,6 +119,7 @@ impl Desk {
             vdiffs: Vec::new(),
             capture_checked: Instant::now(),
             stumbles: 0,
+            no_chunks_until: Instant::now(),
             fence_asked: None,
             c6_asked: false,
         }

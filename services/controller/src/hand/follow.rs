@@ -37,13 +37,17 @@ impl InHand {
             return Ok(IDLE);
         };
         let start = Instant::now();
-        match Box::pin(self.round(direction, attempt)).await {
+        let chunks = if start < self.no_chunks_until { 0 } else { CHUNKS };
+        match Box::pin(self.round(direction, attempt, Budget { chunks })).await {
             Ok((follower, round)) => {
                 self.stumbles = 0;
+                if round.beside_others {
+                    self.no_chunks_until = Instant::now() + start.elapsed();
+                }
                 self.note_progress(direction, &follower, &round).await?;
                 self.follower = Some(follower);
                 self.take_in(direction, &round).await?;
-                Ok(rest(&round, start.elapsed()))
+                Ok(rest(&round, chunks, start.elapsed()))
             }
             Err(error) => self.stumble(direction, error).await,
         }
@@ -53,12 +57,12 @@ impl InHand {
         &mut self,
         direction: Direction,
         attempt: Option<i64>,
+        budget: Budget,
     ) -> Result<(Follower, Round), MoverError> {
         let mut follower = match self.follower.take() {
             Some(follower) => follower,
             None => self.mover.follower(direction, self.facts.epoch).await?,
         };
-        let budget = Budget { chunks: CHUNKS };
         let round = match attempt {
             Some(attempt) => follower.round_under(budget, attempt).await?,
             None => follower.round(budget).await?,
@@ -165,11 +169,12 @@ impl InHand {
     }
 }
 
-/// Copying and comparing leave the customers a fifth of the time; following looks again soon.
-fn rest(round: &Round, took: Duration) -> Duration {
+/// Copying and comparing leave the customers a fifth of the time, and while there are some half of it, in which what has
+/// changed is followed as ever; following looks again soon.
+fn rest(round: &Round, chunks: u32, took: Duration) -> Duration {
     match round.phase {
-        Phase::Following if round.dirty == 0 => PAUSE,
-        Phase::Following => PAUSE / 5,
-        Phase::Copying | Phase::Verifying => (took / 4).clamp(PAUSE / 25, PAUSE),
+        Phase::Copying | Phase::Verifying if chunks > 0 => (took / 4).clamp(PAUSE / 25, PAUSE),
+        _ if round.dirty == 0 => PAUSE,
+        _ => PAUSE / 5,
     }
 }

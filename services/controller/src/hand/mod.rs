@@ -75,6 +75,8 @@ pub(crate) struct InHand {
     vdiffs: Vec<oneshot::Sender<Result<Outcome, Answer>>>,
     capture_checked: Instant,
     stumbles: u32,
+    /// Until then customers have the source to themselves, but for what has changed.
+    no_chunks_until: Instant,
 }
 
 /// Keeps one move in hand until nobody can command it any more.
