@@ -31,13 +31,16 @@ type Memory = Vec<Block>;
 
 impl Passwords {
     /// # Errors
-    /// Argon2 refuses its parameters or the system has no memory for it.
+    /// Argon2 refuses its parameters.
     pub fn new() -> Result<Self, Error> {
         let cores = available_parallelism().map_or(1, std::num::NonZero::get);
-        let mut memory = Memory::new();
-        let nobody = hash(&random::token(), &random::bytes::<16>(), &mut memory)?.into();
-        let memory = Arc::new(Mutex::new(vec![memory]));
-        Ok(Self { permits: Arc::new(Semaphore::new(cores)), memory, nobody })
+        // No password has a hash that was drawn, and checking one against it takes as long as any.
+        let drawn = Output::new(&random::bytes::<{ Params::DEFAULT_OUTPUT_LEN }>());
+        let drawn = drawn.map_err(|error| internal(&error))?;
+        let nobody = PasswordHash { hash: Some(drawn), ..unhashed(&random::bytes::<16>())? };
+        let memory = Arc::new(Mutex::new(Vec::new()));
+        let permits = Arc::new(Semaphore::new(cores));
+        Ok(Self { permits, memory, nobody: nobody.to_string().into() })
     }
 
     /// The hash to store, in PHC format.
@@ -75,16 +78,21 @@ impl Passwords {
 }
 
 fn hash(password: &str, salt: &[u8], memory: &mut Memory) -> Result<String, Error> {
+    let hash = unhashed(salt)?;
+    let output = output(password, &hash, Params::DEFAULT_OUTPUT_LEN, memory)?;
+    Ok(PasswordHash { hash: Some(output), ..hash }.to_string())
+}
+
+/// How the next password is hashed.
+fn unhashed(salt: &[u8]) -> Result<PasswordHash, Error> {
     let params = Params::new(MEMORY_KIB, PASSES, LANES, None).map_err(|error| internal(&error))?;
-    let hash = PasswordHash {
+    Ok(PasswordHash {
         algorithm: Algorithm::Argon2id.ident(),
         version: Some(Version::V0x13.into()),
         params: ParamsString::try_from(&params).map_err(|error| internal(&error))?,
         salt: Some(Salt::new(salt).map_err(|error| internal(&error))?),
         hash: None,
-    };
-    let output = output(password, &hash, Params::DEFAULT_OUTPUT_LEN, memory)?;
-    Ok(PasswordHash { hash: Some(output), ..hash }.to_string())
+    })
 }
 
 fn verify(password: &str, stored: &str, memory: &mut Memory) -> Result<bool, Error> {
@@ -135,12 +143,14 @@ mod tests {
     #[tokio::test]
     async fn the_right_password_is_told_from_a_wrong_one() {
         let passwords = Passwords::new().unwrap();
+        let as_dear = |hash: &str| hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$");
         let stored = passwords.hash("correct horse battery".to_owned()).await.unwrap();
-        assert!(stored.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{stored}");
+        assert!(as_dear(&stored), "{stored}");
         let verify = |text: &str, stored| passwords.verify(text.to_owned(), stored);
         assert!(verify("correct horse battery", Some(stored.clone())).await.unwrap());
         assert!(!verify("wrong", Some(stored)).await.unwrap());
         assert!(!verify("wrong", None).await.unwrap());
+        assert!(as_dear(&passwords.nobody), "{}", passwords.nobody);
 
         let elsewhere = "$argon2id$v=19$m=64,t=1,p=1$c29tZSBzYWx0IHRoYXQ$";
         let params = Params::new(64, 1, 1, None).unwrap();
