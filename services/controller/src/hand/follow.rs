@@ -22,6 +22,8 @@ const STUMBLED: Duration = Duration::from_millis(500);
 const CAPTURE_CHECK: Duration = Duration::from_mins(1);
 /// Chunks of copying or comparing in one round.
 const CHUNKS: u32 = 2;
+/// For which customers have the source to themselves: a round that took longer has most likely waited for something.
+const LONGEST: Duration = Duration::from_millis(250);
 /// So many failures in a row, and one that will not pass by itself stops the stream.
 const STUMBLES: u32 = 20;
 
@@ -42,7 +44,7 @@ impl InHand {
             Ok((follower, round)) => {
                 self.stumbles = 0;
                 if round.beside_others {
-                    self.no_chunks_until = Instant::now() + start.elapsed();
+                    self.no_chunks_until = Instant::now() + start.elapsed().min(LONGEST);
                 }
                 self.note_progress(direction, &follower, &round).await?;
                 self.follower = Some(follower);
