@@ -43,7 +43,7 @@ impl InHand {
         match Box::pin(self.round(direction, attempt, Budget { chunks })).await {
             Ok((follower, round)) => {
                 self.stumbles = 0;
-                if round.beside_others {
+                if round.beside_others && round.phase == Phase::Copying {
                     self.no_chunks_until = Instant::now() + start.elapsed().min(LONGEST);
                 }
                 self.note_progress(direction, &follower, &round).await?;
@@ -171,8 +171,8 @@ impl InHand {
     }
 }
 
-/// Copying and comparing leave the customers a fifth of the time, and while there are some half of it, in which what has
-/// changed is followed as ever; following looks again soon.
+/// Copying and comparing leave the customers a fifth of the time, and copying while there are some half of it, in which
+/// what has changed is followed as ever; following looks again soon.
 fn rest(round: &Round, chunks: u32, took: Duration) -> Duration {
     match round.phase {
         Phase::Copying | Phase::Verifying if chunks > 0 => (took / 4).clamp(PAUSE / 25, PAUSE),
